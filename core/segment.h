@@ -1,0 +1,136 @@
+#ifndef BK_SEGMENT_H
+#define BK_SEGMENT_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The shared memory: one mapped file, written by the daemon alone, mapped
+ * read-only by everybody else, adopted by the next daemon. docs/shm.md draws it.
+ *
+ * Every access goes through 64-bit atomic words. Three ways of writing:
+ *  - a lone word (verdict, heartbeat): one release store;
+ *  - an image with a check word behind it (lease, policy, evidence, route): a
+ *    reader or adopter that sees a torn one sees a wrong check;
+ *  - a record (a service's state): two images and a sequence number, so that
+ *    one whole image survives a writer killed in the middle. */
+#include "core/fleet.h"
+#include "core/verdict.h"
+#include <stdatomic.h>
+
+#define BK_SEGMENT_MAGIC UINT64_C(0x314b5242)
+#define BK_BOOT_ID_SIZE 40
+#define BK_VERSION_SIZE 24
+/* Tries of a reader before it gives up on a torn read. */
+#define BK_READ_TRIES 64
+/* A heartbeat older than this says the daemon is gone. */
+#define BK_HEARTBEAT_NS (100 * BK_NS_PER_MS)
+#define BK_HEARTBEAT_STALE_NS (1 * BK_NS_PER_S)
+
+enum bk_segment_phase {
+    BK_SEGMENT_BLANK,   /* being laid out: no reader may look */
+    BK_SEGMENT_RUNNING, /* a daemon serves; see the heartbeat */
+    BK_SEGMENT_STOPPED, /* a daemon ended cleanly; state is whole */
+    BK_SEGMENT_RETIRED  /* another file has taken its place: attach anew */
+};
+
+/* The first page. Plain fields are written before `phase` and never after. */
+struct bk_segment_header {
+    uint64_t magic;
+    uint64_t fingerprint; /* of sizes and offsets of everything shared */
+    uint64_t total_bytes;
+    struct bk_limits limits;
+    uint32_t bucket_count; /* a power of two, at least twice the services */
+    uint32_t reserved;
+    uint64_t words_at; /* offsets from the start of the file */
+    uint64_t stamps_at;
+    uint64_t buckets_at;
+    uint64_t names_at;
+    uint64_t records_at;
+    uint64_t evidence_at;
+    uint64_t policies_at;
+    uint64_t leases_at;
+    uint64_t routes_at;
+    char boot_id[BK_BOOT_ID_SIZE];
+    uint64_t time_namespace; /* inode of /proc/self/ns/time */
+    _Atomic uint64_t phase;  /* release; readers acquire it first */
+    _Atomic uint64_t epoch;
+    _Atomic uint64_t daemon_pid;
+    _Atomic int64_t started_boot_ns;
+    _Atomic int64_t heartbeat_boot_ns;
+    _Atomic int64_t heartbeat_mono_ns;
+    _Atomic uint64_t workers;
+    _Atomic uint64_t service_count;
+    _Atomic uint64_t next_id;
+    _Atomic uint64_t route_count;
+    _Atomic uint64_t version[BK_VERSION_SIZE / 8]; /* text of the daemon's */
+};
+
+/* A service as published. */
+struct bk_record {
+    char name[BK_NAME_SIZE];
+    uint32_t incarnation;
+    uint32_t policy;
+    uint32_t is_used; /* 0: the slot is free */
+    uint32_t is_configured;
+    int64_t used_ns;
+    struct bk_breaker breaker;
+};
+
+/* A segment mapped into this process. */
+struct bk_segment {
+    struct bk_segment_header *header;
+    _Atomic uint64_t *words;   /* one verdict word a service */
+    _Atomic int64_t *stamps;   /* BOOTTIME just after the word was stored */
+    _Atomic uint64_t *buckets; /* slot + 1, or 0 */
+    _Atomic uint64_t *names;   /* BK_NAME_SIZE octets a service */
+    _Atomic uint64_t *records;
+    _Atomic uint64_t *evidence;
+    _Atomic uint64_t *policies;
+    _Atomic uint64_t *leases;
+    _Atomic uint64_t *routes;
+    struct bk_limits limits; /* copied and checked: never read from the map */
+    uint32_t bucket_count;
+};
+
+size_t bk_segment_bytes(const struct bk_limits *limits);
+uint64_t bk_segment_fingerprint(void);
+/* Lays out zeroed memory; phase stays BLANK. */
+void bk_segment_format(void *base, const struct bk_limits *limits,
+                       const char *boot_id, uint64_t time_namespace);
+/* Checks a mapping of `bytes` octets before anything in it is believed. NULL
+ * when it is sound, else one static clause why not. Hostile content is fine. */
+const char *bk_segment_attach(struct bk_segment *s, void *base, size_t bytes);
+
+/* Readers. Never loop more than BK_READ_TRIES, never trust an index. */
+uint32_t bk_segment_find(const struct bk_segment *s, const char *name,
+                         size_t len); /* BK_NO_SLOT: not there */
+bool bk_segment_name(const struct bk_segment *s, uint32_t slot,
+                     char name[BK_NAME_SIZE]);
+/* False: free slot or torn beyond patience. */
+bool bk_segment_read(const struct bk_segment *s, uint32_t slot,
+                     struct bk_record *out);
+bool bk_segment_read_policy(const struct bk_segment *s, uint32_t policy,
+                            struct bk_policy *out);
+/* Torn entries read as empty. */
+void bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
+                              struct bk_evidence out[BK_EVIDENCE_COUNT]);
+bool bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
+                           struct bk_lease *out);
+bool bk_segment_read_route(const struct bk_segment *s, uint32_t index,
+                           struct bk_route *out);
+void bk_segment_read_version(const struct bk_segment *s,
+                             char out[BK_VERSION_SIZE]);
+
+/* The writer. One process, one thread. */
+void bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
+                            uint32_t slot);
+/* Stores the verdict word; true when it differs from what was there (then the
+ * caller reads the clock and stores the stamp). */
+bool bk_segment_put_word(struct bk_segment *s, uint32_t slot, uint64_t word);
+void bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
+                          uint32_t slot);
+void bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f);
+void bk_segment_put_routes(struct bk_segment *s, const struct bk_fleet *f);
+
+/* The verdict word of a service as its fleet has it. */
+uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
+
+#endif
