@@ -1,0 +1,108 @@
+#ifndef STORE_H
+#define STORE_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The store: SQLite behind a thread of its own. The loop hands over jobs and
+ * never waits; a job has a number, and when the store says that number is done,
+ * it is on disk (or could not be saved, with the reason). SQLite is memory, not
+ * truth: the loop's state decides, the file lets it survive a reboot. */
+#include "core/fleet.h"
+
+struct store;
+
+/* One line of history: a transition or an operator's action. */
+struct store_event {
+    uint64_t seq; /* given by the loop, grows by one */
+    int64_t wall_ms;
+    char service[BK_NAME_SIZE];
+    enum bk_state from;
+    enum bk_state to;
+    enum bk_mode mode;
+    enum bk_cause cause;
+    uint64_t generation;
+    char actor[BK_ACTOR_SIZE];  /* uid:gid:pid, or "-" for the machine */
+    char text[BK_REASON_SIZE];  /* the operator's words, or "" */
+};
+
+/* What the file held at start, handed out row by row. Wall-clock ends have been
+ * turned into what remains (never negative). Any may be NULL. */
+struct store_reader {
+    void *context;
+    void (*service)(void *context, const struct bk_saved *saved);
+    void (*setting)(void *context, const char *service, const char *key,
+                    const char *value);
+    void (*forgotten)(void *context, const char *name, uint64_t generation);
+};
+
+/* Numbers kept in the file. */
+struct store_meta {
+    uint64_t epoch;    /* of the last daemon; 0 in a new file */
+    uint64_t next_id;  /* as last saved */
+    uint64_t last_seq; /* of history */
+};
+
+/* Opens (making directories 0700 and the file 0600), checks, sets a corrupt file
+ * aside with one logged line and starts a new one, migrates, starts the thread.
+ * `wall_ms` is now. NULL with one sentence in `error` when the path cannot be
+ * used at all, or the file was written by a newer version. */
+struct store *store_open(const char *path, int64_t wall_ms,
+                         struct bk_text *error);
+/* Reads everything; before any job. */
+bool store_load(struct store *s, int64_t wall_ms,
+                const struct store_reader *reader, struct store_meta *meta,
+                struct bk_text *error);
+/* Lets the thread finish what is queued, at most `deadline_ms`, then closes. */
+void store_close(struct store **s, int64_t deadline_ms);
+
+/* Jobs. The loop's thread only. Each copies what it is given and returns the
+ * job's number (> 0, growing). Saves of one service that wait fold into one.
+ * When the queue is full an event is dropped and counted (never a setting). */
+uint64_t store_put_event(struct store *s, const struct store_event *event);
+uint64_t store_put_service(struct store *s, const struct bk_saved *saved,
+                           int64_t wall_ms);
+/* value NULL removes it. */
+uint64_t store_put_setting(struct store *s, const char *service,
+                           const char *key, const char *value);
+/* Removes the service's row and settings, remembers its generation. */
+uint64_t store_put_forgotten(struct store *s, const char *name,
+                             uint64_t generation);
+uint64_t store_put_meta(struct store *s, const struct store_meta *meta);
+/* Asks for the newest `limit` lines (service NULL: of all) as JSON
+ * {"history":[...]} newest last; `ticket` comes back with the answer. */
+uint64_t store_ask_history(struct store *s, const char *service,
+                           uint64_t limit, uint64_t ticket);
+/* Wakes the thread: everything put since the last call is one batch. */
+void store_flush(struct store *s);
+
+/* Readable when there is something in store_next. */
+int store_fd(const struct store *s);
+
+enum store_answer {
+    STORE_SAVED,  /* every job up to `job` is on disk */
+    STORE_FAILED, /* jobs up to `job` were tried and are not saved yet; they
+                     are tried again; `text` says why */
+    STORE_HISTORY,/* `json` (free it) answers `ticket`; NULL when it failed */
+    STORE_REBUILD /* the file had to be replaced: put every service, setting,
+                     forgotten name and meta again */
+};
+struct store_done {
+    enum store_answer kind;
+    uint64_t job;
+    uint64_t ticket;
+    char *json;
+    size_t json_len;
+    char text[160];
+};
+bool store_next(struct store *s, struct store_done *out);
+
+/* For status and metrics. */
+struct store_stats {
+    uint64_t commits;
+    uint64_t failures;
+    uint64_t dropped_events;
+    uint64_t last_commit_us;
+    uint64_t queued;
+};
+void store_stats(struct store *s, struct store_stats *out);
+
+#endif
