@@ -11,6 +11,8 @@ uint64_t bk_random(uint64_t *state);
 /* A uniform share of `span`: 0..span. */
 int64_t bk_random_share(uint64_t *state, int64_t span);
 
+/* value x millionths, clamped to BK_NEVER; no overflow. */
+int64_t bk_scale(int64_t value_ns, uint64_t ppm);
 /* value x multiplier^times, clamped to `max`; no overflow. */
 int64_t bk_grow(int64_t value_ns, uint64_t multiplier_ppm, uint32_t times,
                 int64_t max_ns);

@@ -4,7 +4,7 @@
  *
  * The state machine of one service: step(breaker, policy, event) -> effects.
  * Pure: time and random numbers come with the event, consequences go back as
- * values. docs/protocol.md section 5 is the rule book. */
+ * values. docs/semantics.md is the rule book. */
 #include "core/budget.h"
 #include "core/hold.h"
 #include "core/ramp.h"
@@ -72,7 +72,6 @@ struct bk_event {
             bool needs_token; /* attempt > 1 */
             bool has_token;   /* and a live one was shown */
             int64_t lease_left_ns; /* till the lease that ends first does */
-            bool is_peek; /* answer only: nothing is counted or taken */
         } acquire;
         struct {
             enum bk_standing standing;
@@ -125,6 +124,8 @@ void bk_breaker_init(struct bk_breaker *b, const struct bk_policy *p,
 struct bk_effects bk_breaker_step(struct bk_breaker *b,
                                   const struct bk_policy *p,
                                   const struct bk_event *event);
+/* False for a state that no run of the machine produces (a damaged record). */
+bool bk_breaker_is_sound(const struct bk_breaker *b);
 /* The next instant at which BK_EV_TICK is due, or BK_NEVER. */
 int64_t bk_breaker_deadline(const struct bk_breaker *b);
 /* How long until an acquire may be allowed: to the probe, the end of the hold or

@@ -63,9 +63,11 @@ struct bk_limits {
     uint32_t routes;
 };
 
-/* A change to be carried out: stored, published, told. */
+/* What happened and must be carried out: stored, published, told. */
 struct bk_note {
     uint32_t service;
+    bool is_forgotten; /* the service made room; change.generation is its last */
+    char name[BK_NAME_SIZE];
     struct bk_change change;
 };
 
@@ -91,9 +93,10 @@ struct bk_fleet *bk_fleet_init(void *mem, const struct bk_limits *limits,
 
 /* Time. Every command first lets the deadlines of its service pass, each at its
  * own instant. bk_fleet_advance does it for all; `now_ns` never goes back (an
- * earlier one is taken as the latest seen). */
+ * earlier one is taken as the latest seen). False: the outbox is filling and more
+ * is due; take the notes and call again. */
 int64_t bk_fleet_deadline(const struct bk_fleet *f);
-void bk_fleet_advance(struct bk_fleet *f, int64_t now_ns);
+bool bk_fleet_advance(struct bk_fleet *f, int64_t now_ns);
 
 /* Looking. */
 uint32_t bk_fleet_find(const struct bk_fleet *f, const char *name, size_t len);
@@ -186,8 +189,8 @@ enum bk_applied bk_fleet_renew(struct bk_fleet *f, int64_t now_ns, uint64_t id,
 enum bk_error bk_fleet_tally(struct bk_fleet *f, int64_t now_ns,
                              const char *name, size_t name_len, bool is_allowed,
                              uint64_t count);
-/* A process is dead: what it held comes back with no verdict. */
-void bk_fleet_process_died(struct bk_fleet *f, int64_t now_ns, uint32_t pid);
+/* A process is dead: what it held comes back with no verdict. False as above. */
+bool bk_fleet_process_died(struct bk_fleet *f, int64_t now_ns, uint32_t pid);
 
 /* Commands of operators. */
 struct bk_order {

@@ -23,9 +23,10 @@ struct bk_ramp {
 void bk_ramp_start(struct bk_ramp *r, const struct bk_policy *p,
                    int64_t now_ns);
 void bk_ramp_end(struct bk_ramp *r);
-/* One arrival. `may_admit` false: it only counts as one (observe). Returns
- * whether the share admits it. */
+/* One arrival; returns whether the step's share admits it. */
 bool bk_ramp_admit(struct bk_ramp *r);
+/* An arrival that is no admission: a call only observe let through. */
+void bk_ramp_pass(struct bk_ramp *r);
 /* A success of a call; `serial` 0 for one without a lease. */
 void bk_ramp_success(struct bk_ramp *r, const struct bk_policy *p,
                      int64_t now_ns, uint32_t serial);
