@@ -33,8 +33,7 @@ static int64_t
 reserve_ppm(const struct bk_policy *p)
 {
     uint64_t seconds = (uint64_t)(p->retry_ttl_ns / BK_NS_PER_S);
-    uint64_t rest_us =
-        (uint64_t)(p->retry_ttl_ns % BK_NS_PER_S / BK_NS_PER_US);
+    uint64_t rest_us = (uint64_t)(p->retry_ttl_ns % BK_NS_PER_S / BK_NS_PER_US);
     return (int64_t)(p->retry_min_per_sec_ppm * seconds +
                      p->retry_min_per_sec_ppm * rest_us / BK_PPM);
 }
@@ -72,8 +71,8 @@ bk_budget_withdraw(struct bk_budget *b, const struct bk_policy *p,
 }
 
 void
-bk_budget_cancel(struct bk_budget *b, const struct bk_policy *p,
-                 int64_t now_ns, struct bk_withdrawal made)
+bk_budget_cancel(struct bk_budget *b, const struct bk_policy *p, int64_t now_ns,
+                 struct bk_withdrawal made)
 {
     int64_t index = slice_index(p, now_ns);
     if (made.index < 0) {
