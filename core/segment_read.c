@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Reading the segment. Whole is not yet sound: an image may carry a right check
+ * and still hold what no daemon writes, so everything that is later used as an
+ * index, a string or a divisor is looked at before it leaves this file. */
+#include "core/image.h"
+#include "core/segment_index.h"
+#include <string.h>
+
+static bool
+ends_within(const char *text, size_t size)
+{
+    return memchr(text, '\0', size) != NULL;
+}
+
+static bool
+is_name(const char *text)
+{
+    return ends_within(text, BK_NAME_SIZE) &&
+           bk_name_is_valid(text, strlen(text));
+}
+
+static bool
+breaker_is_sound(const struct bk_breaker *b)
+{
+    const struct bk_override *o = &b->override;
+
+    return b->state < BK_STATE_COUNT && b->mode < BK_MODE_COUNT &&
+           b->cause < BK_CAUSE_COUNT && b->generation < BK_NUMBER_END &&
+           b->ramp.step <= BK_RAMP_STEPS &&
+           b->window.head < BK_WINDOW_CALLS_MAX && o->is_set <= 1 &&
+           o->mode < BK_MODE_COUNT &&
+           ends_within(o->reason, sizeof o->reason) &&
+           ends_within(o->actor, sizeof o->actor);
+}
+
+/* Two images and a sequence number, whose lowest bit names the image in use.
+ * The acquire of the number pairs with the release that ends bk_segment_put_-
+ * service: the image it names is whole. The writer touches that image again
+ * only after it stored the next number; a reader that saw a word of such a later
+ * round therefore sees a later number here, and tries again. */
+static bool
+load_record(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
+{
+    _Atomic uint64_t *sequence = s->records + (size_t)slot * BK_RECORD_WORDS;
+
+    for (int tries = 0; tries < BK_READ_TRIES; tries++) {
+        uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
+        bool is_whole = bk_image_load(
+            sequence + 1 + (before & 1) * BK_IMAGE_WORDS(struct bk_record), out,
+            sizeof *out);
+
+        if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
+            return is_whole;
+    }
+    return false;
+}
+
+bool
+bk_segment_read(const struct bk_segment *s, uint32_t slot,
+                struct bk_record *out)
+{
+    return slot < s->limits.services && load_record(s, slot, out) &&
+           out->is_used == 1 && out->is_configured <= 1 && is_name(out->name) &&
+           out->policy < s->limits.policies && breaker_is_sound(&out->breaker);
+}
+
+/* Durations lie first in the struct, and none of them is ever negative. */
+static bool
+durations_are_sound(const struct bk_policy *p)
+{
+    const size_t end = offsetof(struct bk_policy, failure_rate_ppm);
+
+    for (size_t at = 0; at < end; at += sizeof(int64_t)) {
+        int64_t value;
+
+        memcpy(&value, (const char *)p + at, sizeof value);
+        if (value < 0)
+            return false;
+    }
+    return p->retry_ttl_ns >= BK_SLICES &&
+           (p->window_calls == 0 ? p->window_ns >= BK_SLICES
+                                 : p->window_calls <= BK_WINDOW_CALLS_MAX);
+}
+
+static bool
+policy_is_sound(const struct bk_policy *p)
+{
+    return durations_are_sound(p) && p->recovery_jitter_ppm <= BK_PPM &&
+           p->half_open_max_calls >= 1 && p->success_threshold >= 1 &&
+           p->on_critical <= BK_CRITICAL_IGNORE &&
+           p->on_rate_limit <= BK_LIMIT_IGNORE && p->count <= BK_COUNT_CALL &&
+           p->jitter <= BK_JITTER_NONE && p->mode < BK_MODE_COUNT &&
+           (p->requires_name[0] == '\0' || is_name(p->requires_name)) &&
+           ends_within(p->probe_url, sizeof p->probe_url);
+}
+
+bool
+bk_segment_read_policy(const struct bk_segment *s, uint32_t policy,
+                       struct bk_policy *out)
+{
+    return policy < s->limits.policies &&
+           bk_image_load(s->policies +
+                             (size_t)policy * BK_IMAGE_WORDS(struct bk_policy),
+                         out, sizeof *out) &&
+           policy_is_sound(out);
+}
+
+void
+bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
+                         struct bk_evidence out[BK_EVIDENCE_COUNT])
+{
+    const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
+    size_t first = (size_t)slot * BK_EVIDENCE_COUNT;
+
+    memset(out, 0, BK_EVIDENCE_COUNT * sizeof *out);
+    if (slot >= s->limits.services)
+        return;
+    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
+        struct bk_evidence *e = &out[i];
+
+        if (!bk_image_load(s->evidence + (first + i) * words, e, sizeof *e) ||
+            e->outcome >= BK_OUTCOME_COUNT ||
+            !ends_within(e->worker, sizeof e->worker) ||
+            !ends_within(e->text, sizeof e->text))
+            memset(e, 0, sizeof *e);
+    }
+}
+
+bool
+bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
+                      struct bk_lease *out)
+{
+    return slot < s->limits.leases &&
+           bk_image_load(s->leases +
+                             (size_t)slot * BK_IMAGE_WORDS(struct bk_lease),
+                         out, sizeof *out) &&
+           out->kind <= BK_LEASE_TOKEN && out->id < BK_NUMBER_END &&
+           (out->kind == BK_LEASE_FREE || out->service < s->limits.services);
+}
+
+bool
+bk_segment_read_route(const struct bk_segment *s, uint32_t index,
+                      struct bk_route *out)
+{
+    if (index >= s->limits.routes ||
+        !bk_image_load(s->routes +
+                           (size_t)index * BK_IMAGE_WORDS(struct bk_route),
+                       out, sizeof *out) ||
+        !is_name(out->name) || out->count > BK_ROUTE_MEMBERS)
+        return false;
+    for (uint32_t i = 0; i < out->count; i++) {
+        if (!is_name(out->members[i]))
+            return false;
+    }
+    return true;
+}
+
+void
+bk_segment_read_version(const struct bk_segment *s, char out[BK_VERSION_SIZE])
+{
+    for (size_t i = 0; i < BK_VERSION_SIZE / sizeof(uint64_t); i++) {
+        uint64_t word =
+            atomic_load_explicit(&s->header->version[i], memory_order_relaxed);
+
+        memcpy(out + i * sizeof word, &word, sizeof word);
+    }
+    out[BK_VERSION_SIZE - 1] = '\0';
+}

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Writing the segment: the daemon's loop alone does. Nothing here waits for a
+ * reader, and a writer killed between any two stores leaves a sound segment. */
+#include "core/bug.h"
+#include "core/image.h"
+#include "core/segment_index.h"
+#include <string.h>
+
+static void
+record_of(const struct bk_service *service, struct bk_record *out)
+{
+    memset(out, 0, sizeof *out);
+    if (service == NULL)
+        return;
+    memcpy(out->name, service->name, strlen(service->name));
+    out->incarnation = service->incarnation;
+    out->policy = service->policy;
+    out->is_used = 1;
+    out->is_configured = service->is_configured;
+    out->used_ns = service->used_ns;
+    out->breaker = service->breaker;
+}
+
+/* Fills the image that is not in use, then names it with the next number. The
+ * release pairs with the acquire in load_record (segment_read.c). The stores of
+ * the next round are releases too, so none of them is seen before this number. */
+static void
+store_record(struct bk_segment *s, uint32_t slot,
+             const struct bk_service *service)
+{
+    _Atomic uint64_t *sequence = s->records + (size_t)slot * BK_RECORD_WORDS;
+    uint64_t next = atomic_load_explicit(sequence, memory_order_relaxed) + 1;
+    struct bk_record record;
+
+    record_of(service, &record);
+    bk_image_store(sequence + 1 + (next & 1) * BK_IMAGE_WORDS(struct bk_record),
+                   &record, sizeof record);
+    atomic_store_explicit(sequence, next, memory_order_release);
+}
+
+static void
+store_evidence(struct bk_segment *s, uint32_t slot,
+               const struct bk_service *service)
+{
+    static const struct bk_evidence none;
+    const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
+    size_t first = (size_t)slot * BK_EVIDENCE_COUNT;
+
+    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++)
+        bk_image_update(s->evidence + (first + i) * words,
+                        service != NULL ? &service->evidence[i] : &none,
+                        sizeof none);
+}
+
+/* A new name is in the record before the index leads to it; a name that goes
+ * leaves the index before the record does. Either way a reader that finds the
+ * slot by name and reads another name in the record knows to ask again. */
+void
+bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
+                       uint32_t slot)
+{
+    const struct bk_service *service = bk_fleet_service(f, slot);
+
+    BK_ASSERT(slot < s->limits.services);
+    if (service == NULL)
+        bk_index_put(s, f, slot, "");
+    store_evidence(s, slot, service);
+    store_record(s, slot, service);
+    if (service != NULL)
+        bk_index_put(s, f, slot, service->name);
+}
+
+/* The release pairs with the acquire load of a worker's gate: who sees this
+ * word also sees the record that was put before it. */
+bool
+bk_segment_put_word(struct bk_segment *s, uint32_t slot, uint64_t word)
+{
+    BK_ASSERT(slot < s->limits.services);
+    if (atomic_load_explicit(&s->words[slot], memory_order_relaxed) == word)
+        return false;
+    atomic_store_explicit(&s->words[slot], word, memory_order_release);
+    return true;
+}
+
+void
+bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
+                     uint32_t slot)
+{
+    static const struct bk_lease none;
+    const struct bk_lease *lease = bk_leases_at(bk_fleet_leases(f), slot);
+
+    BK_ASSERT(slot < s->limits.leases);
+    if (lease == NULL || lease->kind == BK_LEASE_FREE)
+        lease = &none;
+    bk_image_store(s->leases + (size_t)slot * BK_IMAGE_WORDS(struct bk_lease),
+                   lease, sizeof *lease);
+}
+
+void
+bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f)
+{
+    static const struct bk_policy none;
+    uint32_t count = bk_fleet_limits(f)->policies;
+
+    for (uint32_t i = 0; i < s->limits.policies; i++) {
+        const struct bk_policy *policy =
+            i < count ? bk_fleet_policy(f, i) : NULL;
+
+        bk_image_update(s->policies +
+                            (size_t)i * BK_IMAGE_WORDS(struct bk_policy),
+                        policy != NULL ? policy : &none, sizeof none);
+    }
+}
+
+/* The count is stored after the routes; a reader that believes a newer or an
+ * older one finds blank or whole routes, never half of one. */
+void
+bk_segment_put_routes(struct bk_segment *s, const struct bk_fleet *f)
+{
+    static const struct bk_route none;
+    uint32_t count;
+    const struct bk_route *routes = bk_fleet_routes(f, &count);
+
+    BK_ASSERT(count <= s->limits.routes);
+    for (uint32_t i = 0; i < s->limits.routes; i++)
+        bk_image_update(s->routes + (size_t)i * BK_IMAGE_WORDS(struct bk_route),
+                        i < count ? &routes[i] : &none, sizeof none);
+    atomic_store_explicit(&s->header->route_count, count, memory_order_release);
+}
