@@ -287,12 +287,16 @@ report(struct step *s)
     if (b->mode == BK_BYPASS || is == NO_VERDICT || is == HELD) {
         return;
     }
+    bool is_counted =
+        s->p->count == BK_COUNT_ATTEMPT || !s->ev->u.report.will_retry;
     if (b->state == BK_HALF_OPEN) {
         judge_half_open(s, is);
-    } else if (is == TRIPS || s->p->count == BK_COUNT_ATTEMPT ||
-               !s->ev->u.report.will_retry) {
+    } else if (is_counted) {
         judge_closed(s, is, s->ev->u.report.latency_ns,
                      s->ev->u.report.ramp_serial);
+    } else if (is == TRIPS) {
+        s->fx->is_evidence = true;
+        open_up(s, BK_CAUSE_CRITICAL);
     }
 }
 
