@@ -74,8 +74,8 @@ static const struct bk_key_row rows[] = {
     COUNT(minimum_calls, 0, MILLION, "20",
           "fewer outcomes in the window say nothing about rates; a window of "
           "fewer calls needs to be full"),
-    DURATION_OR_0(slow_call_duration, 1, "0",
-                  "a call that takes longer is slow; 0: none is"),
+    DURATION(slow_call_duration, 0, "0",
+             "a call that takes longer is slow; 0: none is"),
     RATE(slow_call_rate, "0",
          "this share of slow calls in the window opens the circuit; 0: the "
          "rule is off"),
@@ -95,9 +95,9 @@ static const struct bk_key_row rows[] = {
              "a leased permit not reported for this long counts as a timeout"),
     DURATION(max_permit_ttl, 1, "1h",
              "the longest time a worker may ask for itself"),
-    DURATION_OR_0(ramp, 10, "0",
-                  "after closing, calls are let through again in ten steps "
-                  "over at least this time; 0: all at once"),
+    ROW(ramp, ramp_ns, BK_KEY_DURATION, true, 10 * MS, 30 * DAY, NULL, "0",
+        "after closing, calls are let through again in ten steps "
+        "over at least this time; 0: all at once"),
     COUNT(max_concurrent, 0, MILLION, "0",
           "calls that may be under way at once, over all workers; 0: no "
           "limit"),
@@ -107,12 +107,12 @@ static const struct bk_key_row rows[] = {
     CHOICE(on_rate_limit, limit_words, "hold",
            "a rate_limited outcome holds the service for its Retry-After, "
            "counts as a failure, or is ignored"),
-    DURATION_OR_0(max_hold, 1, "10m", "a hold is cut to this; 0: none is kept"),
+    DURATION(max_hold, 0, "10m", "a hold is cut to this; 0: none is kept"),
     CHOICE(count, count_words, "attempt",
            "the breaker looks at each attempt, or only at the last one of a "
            "call"),
-    FACTOR(retry_ratio, 0, 100, "0.2",
-           "retries allowed for each call; the fleet's retry budget"),
+    ROW(retry_ratio, retry_ratio_ppm, BK_KEY_RATE, false, 0, 100 * BK_PPM, NULL,
+        "0.2", "retries allowed for each call; the fleet's retry budget"),
     FACTOR(retry_min_per_sec, 0, 1000000, "1",
            "retries a second that are allowed whatever the traffic"),
     DURATION(retry_ttl, 10, "10s",
@@ -122,8 +122,8 @@ static const struct bk_key_row rows[] = {
     ROW(retry_on, retry_on, BK_KEY_OUTCOMES, false, 1, UINT32_MAX, NULL,
         "failure,timeout,rate_limited", "outcomes that a retry may follow"),
     COUNT(max_attempts, 1, MILLION, "3", "attempts of one call, the first too"),
-    DURATION_OR_0(base_delay, 1, "1s", "the wait before the first retry"),
-    DURATION_OR_0(max_delay, 1, "60s", "the wait grows to this and no further"),
+    DURATION(base_delay, 0, "1s", "the wait before the first retry"),
+    DURATION(max_delay, 0, "60s", "the wait grows to this and no further"),
     FACTOR(multiplier, 1, 100, "2",
            "by how much the wait grows with each retry"),
     CHOICE(jitter, jitter_words, "full",
@@ -131,12 +131,12 @@ static const struct bk_key_row rows[] = {
            "length, or left as it is"),
     COUNT(rate_limit_max_attempts, 1, MILLION, "10",
           "the same as max_attempts when the last outcome is rate_limited"),
-    DURATION_OR_0(rate_limit_base_delay, 1, "10s",
-                  "the same as base_delay when rate_limited without a "
-                  "Retry-After"),
-    DURATION_OR_0(rate_limit_max_delay, 1, "120s",
-                  "the same as max_delay when rate_limited without a "
-                  "Retry-After"),
+    DURATION(rate_limit_base_delay, 0, "10s",
+             "the same as base_delay when rate_limited without a "
+             "Retry-After"),
+    DURATION(rate_limit_max_delay, 0, "120s",
+             "the same as max_delay when rate_limited without a "
+             "Retry-After"),
     DURATION(max_elapsed, 1, "300s",
              "a longer wait before a retry is not granted; clients end a call "
              "after this time"),

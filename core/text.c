@@ -104,11 +104,14 @@ bk_text_put_ppm(struct bk_text *t, int64_t value_ppm, int min_digits)
 static const struct {
     const char *name;
     uint64_t ns;
+    uint64_t shown_from_ns; /* a shorter one is printed in the next unit */
 } units[] = {
     /* Largest first. */
-    {"h", UINT64_C(3600000000000)}, {"m", UINT64_C(60000000000)},
-    {"s", UINT64_C(1000000000)},    {"ms", UINT64_C(1000000)},
-    {"us", UINT64_C(1000)},
+    {"h", UINT64_C(3600000000000), 0},
+    {"m", UINT64_C(60000000000), UINT64_C(600000000000)},
+    {"s", UINT64_C(1000000000), 0},
+    {"ms", UINT64_C(1000000), 0},
+    {"us", UINT64_C(1000), 0},
 };
 #define UNIT_COUNT (sizeof(units) / sizeof(units[0]))
 
@@ -123,7 +126,7 @@ bk_text_put_duration(struct bk_text *t, int64_t ns)
         bk_text_put_char(t, '-');
     uint64_t size = magnitude(ns);
     for (size_t i = 0; i < UNIT_COUNT; i++) {
-        if (size % units[i].ns == 0) {
+        if (size % units[i].ns == 0 && size >= units[i].shown_from_ns) {
             bk_text_put_u64(t, size / units[i].ns);
             bk_text_put(t, units[i].name);
             return;

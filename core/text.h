@@ -24,7 +24,8 @@ void bk_text_put_i64(struct bk_text *t, int64_t value);
 /* Millionths as a decimal fraction: 600000 is "0.6"; at least `min_digits`
  * (0..6) digits behind the point, no other trailing zeros. */
 void bk_text_put_ppm(struct bk_text *t, int64_t value_ppm, int min_digits);
-/* A duration in the largest unit that holds it exactly: "250ms", "5s", "2m". */
+/* A duration as people write it, in the largest unit that holds it exactly, but
+ * seconds up to ten minutes: "250ms", "120s", "10m", "1h". */
 void bk_text_put_duration(struct bk_text *t, int64_t ns);
 
 /* Readers. Each takes the whole of `s` (`len` octets), returns false and leaves
