@@ -71,7 +71,8 @@ bk_fleet_init(void *mem, const struct bk_limits *limits,
     struct layout at = lay_out(limits);
     char *base = mem;
     struct bk_fleet *f = mem;
-    memset(mem, 0, at.total);
+    memset(mem, 0, at.leases);
+    memset(base + at.policy_users, 0, at.total - at.policy_users);
     f->limits = *limits;
     f->source = source;
     f->context = context;

@@ -34,12 +34,13 @@ bk_leases_bytes(uint32_t capacity)
            2 * sizeof(uint32_t) * bucket_count_for(capacity);
 }
 
+/* Touches the buckets only: nodes come into use one by one, so that a large table
+ * costs no memory before it fills. */
 void
 bk_leases_init(struct bk_leases *t, void *mem, uint32_t capacity)
 {
     uint32_t buckets = bucket_count_for(capacity);
     memset(t, 0, sizeof(*t));
-    memset(mem, 0, bk_leases_bytes(capacity));
     t->nodes = mem;
     t->buckets = (uint32_t *)(void *)(t->nodes + capacity);
     t->holders = t->buckets + buckets;
@@ -47,11 +48,8 @@ bk_leases_init(struct bk_leases *t, void *mem, uint32_t capacity)
     t->holder_count = buckets;
     t->capacity = capacity;
     t->dirty_head = BK_NO_SLOT;
+    t->free_head = BK_NO_SLOT;
     memset(t->buckets, 0xff, 2 * sizeof(uint32_t) * buckets);
-    for (uint32_t i = 0; i < capacity; i++) {
-        t->nodes[i].id_next = i + 1 < capacity ? i + 1 : BK_NO_SLOT;
-    }
-    t->free_head = capacity > 0 ? 0 : BK_NO_SLOT;
 }
 
 void
@@ -212,18 +210,31 @@ holder_remove(struct bk_leases *t, uint32_t slot)
     }
 }
 
+/* A slot given back earlier, else the first never used. */
+static uint32_t
+take_slot(struct bk_leases *t)
+{
+    uint32_t slot = t->free_head;
+    if (slot != BK_NO_SLOT) {
+        t->free_head = t->nodes[slot].id_next;
+    } else if (t->fresh < t->capacity) {
+        slot = t->fresh++;
+        memset(&t->nodes[slot], 0, sizeof(t->nodes[slot]));
+    }
+    return slot;
+}
+
 uint32_t
 bk_leases_add(struct bk_leases *t, struct bk_lease_heap *h,
               const struct bk_lease *lease)
 {
-    uint32_t slot = t->free_head;
+    BK_ASSERT(lease->kind != BK_LEASE_FREE && lease->id != 0);
+    uint32_t slot = take_slot(t);
     if (slot == BK_NO_SLOT) {
         return BK_NO_SLOT;
     }
-    BK_ASSERT(lease->kind != BK_LEASE_FREE && lease->id != 0);
     struct bk_lease_node *n = &t->nodes[slot];
     uint32_t *bucket = &t->buckets[mix(lease->id, t->bucket_count)];
-    t->free_head = n->id_next;
     n->lease = *lease;
     n->id_next = *bucket;
     *bucket = slot;
@@ -252,14 +263,14 @@ bk_leases_find(const struct bk_leases *t, uint64_t id)
 const struct bk_lease *
 bk_leases_at(const struct bk_leases *t, uint32_t slot)
 {
-    BK_ASSERT(slot < t->capacity);
+    BK_ASSERT(slot < t->fresh);
     return &t->nodes[slot].lease;
 }
 
 void
 bk_leases_remove(struct bk_leases *t, struct bk_lease_heap *h, uint32_t slot)
 {
-    BK_ASSERT(slot < t->capacity);
+    BK_ASSERT(slot < t->fresh);
     struct bk_lease_node *n = &t->nodes[slot];
     BK_ASSERT(n->lease.kind != BK_LEASE_FREE);
     uint32_t *link = &t->buckets[mix(n->lease.id, t->bucket_count)];

@@ -35,6 +35,7 @@ struct bk_leases {
     uint32_t holder_count; /* a power of two */
     uint32_t capacity;
     uint32_t used;
+    uint32_t fresh; /* slots from here on were never used */
     uint32_t free_head;
     uint32_t dirty_head; /* slots changed since the last bk_leases_next_dirty */
 };
