@@ -251,6 +251,7 @@ enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
                              const struct bk_breaker *breaker,
                              const struct bk_policy *policy,
                              const struct bk_evidence *evidence);
-bool bk_fleet_adopt_lease(struct bk_fleet *f, const struct bk_lease *lease);
+bool bk_fleet_adopt_lease(struct bk_fleet *f, uint32_t slot,
+                          const struct bk_lease *lease);
 
 #endif

@@ -190,7 +190,8 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
 }
 
 bool
-bk_fleet_adopt_lease(struct bk_fleet *f, const struct bk_lease *lease)
+bk_fleet_adopt_lease(struct bk_fleet *f, uint32_t slot,
+                     const struct bk_lease *lease)
 {
     bool is_permit = lease->kind == BK_LEASE_PERMIT;
     if ((!is_permit && lease->kind != BK_LEASE_TOKEN) || lease->id == 0 ||
@@ -203,8 +204,8 @@ bk_fleet_adopt_lease(struct bk_fleet *f, const struct bk_lease *lease)
     if (is_permit && lease->generation != s->breaker.generation) {
         return false;
     }
-    if (bk_leases_add(&f->leases, is_permit ? &s->permits : &s->tokens,
-                      lease) == BK_NO_SLOT) {
+    if (!bk_leases_adopt(&f->leases, is_permit ? &s->permits : &s->tokens, slot,
+                         lease)) {
         return false;
     }
     s->breaker.permits_out += is_permit;

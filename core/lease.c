@@ -224,15 +224,10 @@ take_slot(struct bk_leases *t)
     return slot;
 }
 
-uint32_t
-bk_leases_add(struct bk_leases *t, struct bk_lease_heap *h,
-              const struct bk_lease *lease)
+static void
+fill(struct bk_leases *t, struct bk_lease_heap *h, uint32_t slot,
+     const struct bk_lease *lease)
 {
-    BK_ASSERT(lease->kind != BK_LEASE_FREE && lease->id != 0);
-    uint32_t slot = take_slot(t);
-    if (slot == BK_NO_SLOT) {
-        return BK_NO_SLOT;
-    }
     struct bk_lease_node *n = &t->nodes[slot];
     uint32_t *bucket = &t->buckets[mix(lease->id, t->bucket_count)];
     n->lease = *lease;
@@ -244,7 +239,36 @@ bk_leases_add(struct bk_leases *t, struct bk_lease_heap *h,
     heap_insert(t, h, slot);
     t->used++;
     mark_dirty(t, slot);
+}
+
+uint32_t
+bk_leases_add(struct bk_leases *t, struct bk_lease_heap *h,
+              const struct bk_lease *lease)
+{
+    BK_ASSERT(lease->kind != BK_LEASE_FREE && lease->id != 0);
+    uint32_t slot = take_slot(t);
+    if (slot != BK_NO_SLOT) {
+        fill(t, h, slot, lease);
+    }
     return slot;
+}
+
+bool
+bk_leases_adopt(struct bk_leases *t, struct bk_lease_heap *h, uint32_t slot,
+                const struct bk_lease *lease)
+{
+    if (slot >= t->capacity || slot < t->fresh) {
+        return false;
+    }
+    while (t->fresh <= slot) {
+        uint32_t next = t->fresh++;
+        memset(&t->nodes[next], 0, sizeof(t->nodes[next]));
+        t->nodes[next].id_next = t->free_head;
+        t->free_head = next;
+    }
+    t->free_head = t->nodes[slot].id_next;
+    fill(t, h, slot, lease);
+    return true;
 }
 
 uint32_t

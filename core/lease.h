@@ -55,6 +55,10 @@ void bk_lease_heap_init(struct bk_lease_heap *h);
 /* Adds a lease (its `id`, `kind`, ... filled in); BK_NO_SLOT when full. */
 uint32_t bk_leases_add(struct bk_leases *t, struct bk_lease_heap *h,
                        const struct bk_lease *lease);
+/* Puts a lease back into the slot it had; slots must come in ascending order,
+ * before any bk_leases_add. False when that slot cannot be had. */
+bool bk_leases_adopt(struct bk_leases *t, struct bk_lease_heap *h,
+                     uint32_t slot, const struct bk_lease *lease);
 /* The slot of a live lease with this id, or BK_NO_SLOT. */
 uint32_t bk_leases_find(const struct bk_leases *t, uint64_t id);
 const struct bk_lease *bk_leases_at(const struct bk_leases *t, uint32_t slot);
