@@ -111,6 +111,9 @@ const struct bk_leases *bk_fleet_leases(const struct bk_fleet *f);
 const struct bk_route *bk_fleet_routes(const struct bk_fleet *f,
                                        uint32_t *count);
 
+/* The verdict word of a service; 0 for a free slot. */
+uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
+
 /* Draining. Notes must be taken before the outbox overflows (after each
  * command); slots of services and leases to publish come once each. */
 bool bk_fleet_next_note(struct bk_fleet *f, struct bk_note *out);

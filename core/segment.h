@@ -130,7 +130,4 @@ void bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
 void bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f);
 void bk_segment_put_routes(struct bk_segment *s, const struct bk_fleet *f);
 
-/* The verdict word of a service as its fleet has it. */
-uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
-
 #endif
