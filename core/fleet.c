@@ -181,6 +181,7 @@ bk_fleet_take_policy(struct bk_fleet *f, const struct bk_policy *policy)
     }
     if (free_at != BK_NO_SLOT) {
         f->policies[free_at] = *policy;
+        f->policy_edition++;
         f->policy_users[free_at] = 1;
     }
     return free_at;
@@ -603,6 +604,12 @@ bk_fleet_service(const struct bk_fleet *f, uint32_t slot)
 {
     BK_ASSERT(slot < f->limits.services);
     return f->services[slot].name[0] != '\0' ? &f->services[slot] : NULL;
+}
+
+uint64_t
+bk_fleet_policy_edition(const struct bk_fleet *f)
+{
+    return f->policy_edition;
 }
 
 uint32_t

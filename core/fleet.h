@@ -104,6 +104,8 @@ const struct bk_service *bk_fleet_service(const struct bk_fleet *f,
                                           uint32_t slot); /* NULL: free slot */
 const struct bk_policy *bk_fleet_policy(const struct bk_fleet *f,
                                         uint32_t policy);
+/* Grows whenever the table of policies says another thing. */
+uint64_t bk_fleet_policy_edition(const struct bk_fleet *f);
 uint32_t bk_fleet_count(const struct bk_fleet *f);
 const struct bk_limits *bk_fleet_limits(const struct bk_fleet *f);
 uint64_t bk_fleet_next_id(const struct bk_fleet *f);

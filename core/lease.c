@@ -287,8 +287,9 @@ bk_leases_find(const struct bk_leases *t, uint64_t id)
 const struct bk_lease *
 bk_leases_at(const struct bk_leases *t, uint32_t slot)
 {
-    BK_ASSERT(slot < t->fresh);
-    return &t->nodes[slot].lease;
+    static const struct bk_lease none;
+    BK_ASSERT(slot < t->capacity);
+    return slot < t->fresh ? &t->nodes[slot].lease : &none;
 }
 
 void

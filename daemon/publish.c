@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/publish.h"
+#include "daemon/clock.h"
+#include "daemon/log.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_NAME "breakerd.shm"
+
+struct publish {
+    struct bk_segment segment;
+    void *map;
+    size_t bytes;
+    char boot_id[BK_BOOT_ID_SIZE];
+    uint64_t time_namespace;
+    uint64_t policy_edition; /* as published */
+    char path[PATH_MAX];
+    char new_path[PATH_MAX];
+};
+
+/* A file of an earlier daemon, mapped. */
+struct old {
+    struct bk_segment segment;
+    void *map;
+    size_t bytes;
+};
+
+static void
+read_host(struct publish *p)
+{
+    struct stat st;
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, p->boot_id, sizeof(p->boot_id) - 1) : 0;
+    if (fd >= 0) {
+        close(fd);
+    }
+    p->boot_id[n > 0 ? n : 0] = '\0';
+    p->boot_id[strcspn(p->boot_id, "\n")] = '\0';
+    if (stat("/proc/self/ns/time", &st) == 0) {
+        p->time_namespace = (uint64_t)st.st_ino;
+    }
+}
+
+/* ---- the file of an earlier daemon ---- */
+
+static void
+unmap(struct old *old)
+{
+    if (old->map != NULL) {
+        munmap(old->map, old->bytes);
+        old->map = NULL;
+    }
+}
+
+/* Maps what lies there. Only a file of our own that nobody else may write is
+ * believed. */
+static const char *
+map_old(const struct publish *p, struct old *old)
+{
+    struct stat st;
+    int fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0) {
+        return errno == ENOENT ? "" : strerror(errno);
+    }
+    const char *why = NULL;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
+        why = "it is not a private file of this user";
+    } else if (st.st_size < (off_t)sizeof(struct bk_segment_header)) {
+        why = "it is too short";
+    } else {
+        old->bytes = (size_t)st.st_size;
+        old->map = mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        fd, 0);
+        if (old->map == MAP_FAILED) {
+            old->map = NULL;
+            why = strerror(errno);
+        }
+    }
+    close(fd);
+    if (why != NULL) {
+        return why;
+    }
+    why = bk_segment_attach(&old->segment, old->map, old->bytes);
+    const struct bk_segment_header *h = old->map;
+    if (why == NULL && (strncmp(h->boot_id, p->boot_id, BK_BOOT_ID_SIZE) != 0 ||
+                        h->time_namespace != p->time_namespace)) {
+        why = "it is of an earlier boot";
+    }
+    return why;
+}
+
+static bool
+adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
+              int64_t now_ns)
+{
+    struct bk_record record;
+    struct bk_policy policy;
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    if (!bk_segment_read(s, slot, &record)) {
+        return false;
+    }
+    /* Without its policy the windows could not be read: the one in force now
+     * will do, a change of window empties them. */
+    if (!bk_segment_read_policy(s, record.policy, &policy)) {
+        bk_policy_defaults(&policy);
+    }
+    bk_segment_read_evidence(s, slot, evidence);
+    return bk_fleet_adopt(fleet, now_ns, slot, record.name, record.incarnation,
+                          &record.breaker, &policy, evidence) == BK_OK;
+}
+
+/* Takes services and leases over. Slots stay where they are, so that a worker's
+ * cached handle goes on being right. */
+static void
+adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
+      struct publish_found *found)
+{
+    const struct bk_segment *s = &old->segment;
+    uint64_t next_id = atomic_load(&s->header->next_id);
+    struct bk_lease lease;
+    for (uint32_t i = 0; i < s->limits.services; i++) {
+        found->services += adopt_service(s, i, fleet, now_ns);
+    }
+    for (uint32_t i = 0; i < s->limits.leases; i++) {
+        if (bk_segment_read_lease(s, i, &lease) &&
+            lease.kind != BK_LEASE_FREE && lease.id >= next_id &&
+            lease.id < BK_NUMBER_END) {
+            next_id = lease.id + 1;
+        }
+    }
+    bk_fleet_set_next_id(fleet, next_id > 0 ? next_id : 1);
+    for (uint32_t i = 0; i < s->limits.leases; i++) {
+        if (bk_segment_read_lease(s, i, &lease) &&
+            lease.kind != BK_LEASE_FREE) {
+            found->leases += bk_fleet_adopt_lease(fleet, i, &lease);
+        }
+    }
+    found->is_adopted = true;
+    found->epoch = atomic_load(&s->header->epoch);
+}
+
+static bool
+has_limits(const struct bk_segment *s, const struct bk_limits *l)
+{
+    return s->limits.services == l->services && s->limits.leases == l->leases &&
+           s->limits.policies == l->policies && s->limits.routes == l->routes;
+}
+
+/* What lies in the file and the fleet did not take over would come back from the
+ * dead with the next adoption. */
+static void
+clear_rest(struct bk_segment *s, const struct bk_fleet *fleet)
+{
+    struct bk_record record;
+    struct bk_lease lease;
+    for (uint32_t i = 0; i < s->limits.services; i++) {
+        if (bk_fleet_service(fleet, i) == NULL &&
+            (bk_segment_read(s, i, &record) ||
+             atomic_load(&s->words[i]) != 0)) {
+            bk_segment_put_word(s, i, 0);
+            bk_segment_put_service(s, fleet, i);
+        }
+    }
+    for (uint32_t i = 0; i < s->limits.leases; i++) {
+        if (!bk_segment_read_lease(s, i, &lease) ||
+            lease.kind != BK_LEASE_FREE) {
+            bk_segment_put_lease(s, fleet, i);
+        }
+    }
+}
+
+/* ---- a new file ---- */
+
+static void *
+make_file(struct publish *p, const struct rundir *r)
+{
+    char sentence[256];
+    struct bk_text error;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    unlink(p->new_path);
+    int fd = open(p->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        log_line(LOG_ERROR, "cannot make %s: %s", p->new_path,
+                 strerror(errno));
+        return NULL;
+    }
+    /* Room is taken now: a page that cannot be had later would be a SIGBUS in
+     * every reader. */
+    int number = posix_fallocate(fd, 0, (off_t)p->bytes);
+    void *map = MAP_FAILED;
+    if (number == 0) {
+        map = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        number = errno;
+    }
+    close(fd);
+    if (map == MAP_FAILED) {
+        log_line(LOG_ERROR, "no room for %zu KiB of shared memory in %s: %s",
+                 p->bytes / 1024, r->path, strerror(number));
+        unlink(p->new_path);
+        return NULL;
+    }
+    if (!rundir_protect(r, p->new_path, 0640, &error)) {
+        log_line(LOG_WARNING, "%s", sentence);
+    }
+    return map;
+}
+
+static bool
+make(struct publish *p, const struct rundir *r, const struct bk_limits *limits)
+{
+    p->bytes = bk_segment_bytes(limits);
+    p->map = make_file(p, r);
+    if (p->map == NULL) {
+        log_line(LOG_ERROR, "workers cannot read verdicts from memory and will "
+                            "ask over the socket instead");
+        p->new_path[0] = '\0';
+        unlink(p->path);
+        p->map = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (p->map == MAP_FAILED) {
+            p->map = NULL;
+            return false;
+        }
+    }
+    bk_segment_format(p->map, limits, p->boot_id, p->time_namespace);
+    const char *why = bk_segment_attach(&p->segment, p->map, p->bytes);
+    if (why != NULL) {
+        log_line(LOG_ERROR, "the new shared memory is unsound: %s", why);
+    }
+    return why == NULL;
+}
+
+struct publish *
+publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
+             struct publish_found *found)
+{
+    struct old old = {0};
+    struct publish *p = calloc(1, sizeof(*p));
+    memset(found, 0, sizeof(*found));
+    if (p == NULL || !rundir_file(r, FILE_NAME, p->path) ||
+        !rundir_file(r, FILE_NAME ".new", p->new_path)) {
+        free(p);
+        return NULL;
+    }
+    read_host(p);
+    const struct bk_limits *limits = bk_fleet_limits(fleet);
+    const char *why = map_old(p, &old);
+    if (why == NULL) {
+        adopt(&old, fleet, now_ns, found);
+    } else if (why[0] != '\0') {
+        log_line(LOG_INFO, "%s is not taken over: %s", p->path, why);
+    }
+    if (why == NULL && has_limits(&old.segment, limits)) {
+        p->segment = old.segment;
+        p->map = old.map;
+        p->bytes = old.bytes;
+        p->new_path[0] = '\0';
+        clear_rest(&p->segment, fleet);
+        return p;
+    }
+    if (!make(p, r, limits)) {
+        unmap(&old);
+        free(p);
+        return NULL;
+    }
+    if (why == NULL) {
+        /* Whoever has the old file mapped must not believe it any more. */
+        atomic_store(&old.segment.header->phase, BK_SEGMENT_RETIRED);
+    }
+    unmap(&old);
+    return p;
+}
+
+static void
+put_version(struct bk_segment_header *h)
+{
+    uint64_t words[BK_VERSION_SIZE / 8] = {0};
+    memcpy(words, BREAKERD_VERSION, sizeof(BREAKERD_VERSION));
+    for (size_t i = 0; i < BK_VERSION_SIZE / 8; i++) {
+        atomic_store_explicit(&h->version[i], words[i], memory_order_relaxed);
+    }
+}
+
+void
+publish_run(struct publish *p, uint64_t epoch, int64_t now_ns)
+{
+    struct bk_segment_header *h = p->segment.header;
+    put_version(h);
+    atomic_store(&h->daemon_pid, (uint64_t)getpid());
+    atomic_store(&h->started_boot_ns, now_ns);
+    atomic_store(&h->epoch, epoch);
+    publish_beat(p, now_ns, 0);
+    /* Pairs with the acquire in bk_segment_attach's callers: whoever sees
+     * RUNNING sees all that was laid out before. */
+    atomic_store_explicit(&h->phase, BK_SEGMENT_RUNNING, memory_order_release);
+    if (p->new_path[0] != '\0' && rename(p->new_path, p->path) != 0) {
+        log_line(LOG_ERROR, "cannot put %s in place: %s", p->path,
+                 strerror(errno));
+    }
+    p->new_path[0] = '\0';
+}
+
+void
+publish_sync(struct publish *p, struct bk_fleet *fleet,
+             void (*changed)(void *context, uint32_t slot), void *context)
+{
+    struct bk_segment *s = &p->segment;
+    struct bk_segment_header *h = s->header;
+    uint32_t slot;
+    /* Ids first: a lease that is seen was given out below next_id. */
+    atomic_store_explicit(&h->next_id, bk_fleet_next_id(fleet),
+                          memory_order_release);
+    while ((slot = bk_fleet_next_dirty_lease(fleet)) != BK_NO_SLOT) {
+        bk_segment_put_lease(s, fleet, slot);
+    }
+    if (p->policy_edition != bk_fleet_policy_edition(fleet)) {
+        p->policy_edition = bk_fleet_policy_edition(fleet);
+        bk_segment_put_policies(s, fleet);
+    }
+    while ((slot = bk_fleet_next_dirty(fleet)) != BK_NO_SLOT) {
+        bk_segment_put_service(s, fleet, slot);
+        if (bk_segment_put_word(s, slot, bk_fleet_verdict(fleet, slot))) {
+            atomic_store_explicit(&s->stamps[slot], clock_boot_ns(),
+                                  memory_order_release);
+        }
+        if (changed != NULL) {
+            changed(context, slot);
+        }
+    }
+    atomic_store_explicit(&h->service_count, bk_fleet_count(fleet),
+                          memory_order_relaxed);
+}
+
+void
+publish_routes(struct publish *p, const struct bk_fleet *fleet)
+{
+    bk_segment_put_routes(&p->segment, fleet);
+}
+
+void
+publish_beat(struct publish *p, int64_t boot_ns, uint64_t workers)
+{
+    struct bk_segment_header *h = p->segment.header;
+    atomic_store_explicit(&h->workers, workers, memory_order_relaxed);
+    atomic_store_explicit(&h->heartbeat_boot_ns, boot_ns, memory_order_release);
+    atomic_store_explicit(&h->heartbeat_mono_ns, clock_mono_ns(),
+                          memory_order_release);
+}
+
+void
+publish_close(struct publish **p)
+{
+    if (*p == NULL) {
+        return;
+    }
+    atomic_store_explicit(&(*p)->segment.header->phase, BK_SEGMENT_STOPPED,
+                          memory_order_release);
+    munmap((*p)->map, (*p)->bytes);
+    free(*p);
+    *p = NULL;
+}

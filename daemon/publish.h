@@ -1,0 +1,37 @@
+#ifndef PUBLISH_H
+#define PUBLISH_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The segment's file: made, adopted from an earlier daemon, kept in step with the
+ * fleet. The only writer of shared memory. */
+#include "core/segment.h"
+#include "daemon/rundir.h"
+
+struct publish;
+
+/* What an earlier daemon's segment held, if it can be believed. */
+struct publish_found {
+    bool is_adopted; /* services and leases are in the fleet */
+    uint64_t epoch;  /* of the daemon that wrote it */
+    uint32_t services;
+    uint32_t leases;
+};
+
+/* Opens DIR/breakerd.shm: takes over what is sound and of this boot (into the
+ * empty `fleet`), else makes a new file. Never fails: without room in the
+ * directory the state lives in private memory and workers ask over the socket
+ * (one logged line). NULL only without memory. */
+struct publish *publish_open(const struct rundir *r, struct bk_fleet *fleet,
+                             int64_t now_ns, struct publish_found *found);
+/* Everything is in place: readers may come. */
+void publish_run(struct publish *p, uint64_t epoch, int64_t now_ns);
+/* Publishes what changed since the last call; `changed` (may be NULL) is called
+ * for each service that did. */
+void publish_sync(struct publish *p, struct bk_fleet *fleet,
+                  void (*changed)(void *context, uint32_t slot), void *context);
+void publish_routes(struct publish *p, const struct bk_fleet *fleet);
+void publish_beat(struct publish *p, int64_t boot_ns, uint64_t workers);
+/* Says that the daemon ended on purpose; the file stays. */
+void publish_close(struct publish **p);
+
+#endif
