@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * breaker-scenario: plays files that tell a behaviour line by line. */
+#include "tools/scenario_play.h"
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+/* A file that lasts longer on a real clock is played only when asked for. */
+#define LONG_NS (10 * BK_NS_PER_S)
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+struct options {
+    bool on_daemon;
+    bool is_slow;
+};
+
+struct tally {
+    unsigned passed;
+    unsigned failed;
+    unsigned unread;
+};
+
+static const char help[] =
+    "usage: breaker-scenario [--core|--daemon] [--slow] FILE...\n"
+    "\n"
+    "Plays scenario files and says of each whether it holds.\n"
+    "\n"
+    "  --core    against the bare state machine in virtual time (default)\n"
+    "  --daemon  against a real breakerd, $BREAKERD or the one beside this\n"
+    "            program, with a process for each actor, in real time\n"
+    "  --slow    with --daemon: play files longer than 10 s as well\n"
+    "  --help    this text\n"
+    "\n"
+    "The last line is \"N passed, N failed\". Exit: 0 none failed, 1 some\n"
+    "failed, 2 wrong usage or a file that cannot be read. The language of the\n"
+    "files is described in breaker-scenario(1).\n";
+
+static void
+print_passed(const char *path, const struct scenario_result *result)
+{
+    printf("ok   %s", path);
+    if (result->skipped > 0) {
+        printf(" (%u denial%s too near a change to judge)", result->skipped,
+               result->skipped == 1 ? "" : "s");
+    }
+    putchar('\n');
+}
+
+static void
+play(const struct scenario *s, const struct options *options,
+     struct tally *tally)
+{
+    char words[SCENARIO_WORDS_SIZE];
+    struct bk_text error;
+    struct scenario_result result = {0};
+    bk_text_init(&error, words, sizeof(words));
+    struct scenario_stage *stage = options->on_daemon
+                                       ? scenario_daemon_open(s, &error)
+                                       : scenario_core_open(s, &error);
+    if (stage == NULL) {
+        printf("FAIL %s: %s\n", s->path, words);
+        tally->failed++;
+        return;
+    }
+    scenario_play(s, stage, &result);
+    stage->close(stage);
+    if (result.is_passed) {
+        print_passed(s->path, &result);
+        tally->passed++;
+        return;
+    }
+    printf("FAIL %s:%u: %s\n", s->path, result.line, result.words);
+    tally->failed++;
+}
+
+/* Why a file is left out here, or NULL. */
+static const char *
+reason_to_skip(const struct scenario *s, const struct options *options)
+{
+    if (options->on_daemon && s->place == SCENARIO_ON_CORE) {
+        return "it is for the core";
+    }
+    if (!options->on_daemon && s->place == SCENARIO_ON_DAEMON) {
+        return "it is for a daemon";
+    }
+    int64_t end_ns = s->step_count > 0 ? s->steps[s->step_count - 1].at_ns : 0;
+    if (options->on_daemon && !options->is_slow && end_ns > LONG_NS) {
+        return "it lasts longer than 10 s (--slow plays it)";
+    }
+    return NULL;
+}
+
+static void
+play_file(const char *path, const struct options *options, struct tally *tally)
+{
+    char words[SCENARIO_WORDS_SIZE];
+    struct bk_text error;
+    struct scenario s;
+    bk_text_init(&error, words, sizeof(words));
+    if (!scenario_load(&s, path, &error)) {
+        printf("FAIL %s\n", words);
+        tally->failed++;
+        tally->unread++;
+        return;
+    }
+    const char *reason = reason_to_skip(&s, options);
+    if (reason != NULL) {
+        printf("skip %s: %s\n", path, reason);
+    } else {
+        play(&s, options, tally);
+    }
+    scenario_free(&s);
+    fflush(stdout);
+}
+
+/* Reads the options; false when the command line is wrong. */
+static bool
+read_options(int argc, char **argv, struct options *options, bool *wants_help)
+{
+    static const struct option rows[] = {{"core", no_argument, NULL, 'c'},
+                                         {"daemon", no_argument, NULL, 'd'},
+                                         {"slow", no_argument, NULL, 's'},
+                                         {"help", no_argument, NULL, 'h'},
+                                         {NULL, 0, NULL, 0}};
+    bool on_core = false;
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "h", rows, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            on_core = true;
+            break;
+        case 'd':
+            options->on_daemon = true;
+            break;
+        case 's':
+            options->is_slow = true;
+            break;
+        case 'h':
+            *wants_help = true;
+            return true;
+        default:
+            return false;
+        }
+    }
+    if (on_core && options->on_daemon) {
+        fprintf(stderr, "breaker-scenario: --core or --daemon, not both\n");
+        return false;
+    }
+    if (optind == argc) {
+        fprintf(stderr, "breaker-scenario: no file to play\n");
+        return false;
+    }
+    return true;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct options options = {0};
+    struct tally tally = {0};
+    bool wants_help = false;
+    if (!read_options(argc, argv, &options, &wants_help)) {
+        fprintf(stderr, "Try breaker-scenario --help.\n");
+        return EXIT_USAGE;
+    }
+    if (wants_help) {
+        fputs(help, stdout);
+        return 0;
+    }
+    for (int i = optind; i < argc; i++) {
+        play_file(argv[i], &options, &tally);
+    }
+    printf("%u passed, %u failed\n", tally.passed, tally.failed);
+    if (tally.unread > 0) {
+        return EXIT_USAGE;
+    }
+    return tally.failed > 0 ? EXIT_FAILED : 0;
+}

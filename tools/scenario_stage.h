@@ -1,0 +1,40 @@
+#ifndef SCENARIO_STAGE_H
+#define SCENARIO_STAGE_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where a scenario is played: the bare state machine in virtual time, or a real
+ * daemon with real processes. Both take BRK/1 lines and answer with them. */
+#include "tools/scenario_file.h"
+
+#define SCENARIO_WORDS_SIZE 400
+
+struct scenario_stage {
+    bool is_real; /* time passes by itself and answers take some */
+    char words[SCENARIO_WORDS_SIZE]; /* what went wrong, after a false */
+
+    /* Lets time pass to an instant of the scenario. */
+    bool (*wait)(struct scenario_stage *stage, int64_t at_ns);
+    /* How long ago that instant was. */
+    int64_t (*late_ns)(const struct scenario_stage *stage, int64_t at_ns);
+    /* An actor sends lines (separated by \n) in one message; the answers come
+     * back separated alike. */
+    bool (*ask)(struct scenario_stage *stage, const char *actor,
+                const char *lines, struct bk_text *answers);
+    /* The actor's process is killed. */
+    bool (*die)(struct scenario_stage *stage, const char *actor);
+    /* SCENARIO_KILL, STOP, START, LOSE_SEGMENT. */
+    bool (*daemon)(struct scenario_stage *stage, enum scenario_verb verb);
+    /* When something next changes by itself, BK_NEVER if nothing does or nobody
+     * can tell. */
+    int64_t (*next_change_ns)(const struct scenario_stage *stage);
+    /* Ends everything it started and frees itself. */
+    void (*close)(struct scenario_stage *stage);
+};
+
+/* NULL with one sentence. The scenario must outlive the stage. */
+struct scenario_stage *scenario_core_open(const struct scenario *s,
+                                          struct bk_text *error);
+struct scenario_stage *scenario_daemon_open(const struct scenario *s,
+                                            struct bk_text *error);
+
+#endif
