@@ -249,6 +249,10 @@ void bk_fleet_remember(struct bk_fleet *f, const char *name,
 /* The last generation of a forgotten name; false: not remembered. */
 bool bk_fleet_forgotten(const struct bk_fleet *f, const char *name,
                         uint64_t *generation);
+void bk_fleet_each_forgotten(const struct bk_fleet *f,
+                             void (*visit)(void *context, const char *name,
+                                           uint64_t generation),
+                             void *context);
 void bk_fleet_set_next_id(struct bk_fleet *f, uint64_t next_id);
 /* Takes a service, then its leases, over from a segment, slot for slot. */
 enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,

@@ -60,6 +60,17 @@ bk_fleet_first_generation(const struct bk_fleet *f, const char *name)
                                                     : f->generation_floor;
 }
 
+void
+bk_fleet_each_forgotten(const struct bk_fleet *f,
+                        void (*visit)(void *context, const char *name,
+                                      uint64_t generation),
+                        void *context)
+{
+    for (uint32_t i = 0; i < f->forgotten_count; i++) {
+        visit(context, f->forgotten[i].name, f->forgotten[i].generation);
+    }
+}
+
 /* ---- saving and restoring ---- */
 
 static int64_t

@@ -1,0 +1,412 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/registry.h"
+#include "daemon/clock.h"
+#include "daemon/log.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* Leases that may be out, for each service there may be. */
+#define LEASES_A_SERVICE 32
+#define LEASES_MIN 4096
+#define LEASES_MAX 131072
+/* Different policies; services that share one share its slot. */
+#define POLICIES_MIN 256
+#define ROUTES_MAX 64
+
+static struct bk_limits
+limits_for(uint32_t services)
+{
+    struct bk_limits l = {.services = services, .routes = ROUTES_MAX};
+    l.leases = services * LEASES_A_SERVICE;
+    l.leases = l.leases < LEASES_MIN ? LEASES_MIN : l.leases;
+    l.leases = l.leases > LEASES_MAX ? LEASES_MAX : l.leases;
+    l.policies = services / 4 < POLICIES_MIN ? POLICIES_MIN : services / 4;
+    return l;
+}
+
+/* ---- start: config, database and segment come together ---- */
+
+/* What the database held, until the segment has been looked at. */
+struct loading {
+    struct registry *r;
+    struct bk_saved *saved;
+    size_t count;
+    size_t room;
+    bool is_short; /* memory ran out */
+};
+
+static void
+load_service(void *context, const struct bk_saved *saved)
+{
+    struct loading *l = context;
+    if (l->count == l->room) {
+        size_t room = l->room > 0 ? 2 * l->room : 64;
+        struct bk_saved *more = realloc(l->saved, room * sizeof(*more));
+        if (more == NULL) {
+            l->is_short = true;
+            return;
+        }
+        l->saved = more;
+        l->room = room;
+    }
+    l->saved[l->count++] = *saved;
+}
+
+static void
+load_setting(void *context, const char *service, const char *key,
+             const char *value)
+{
+    struct loading *l = context;
+    char sentence[256];
+    struct bk_text error;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    if (!config_set(l->r->config, service, key, strlen(key), value,
+                    strlen(value), &error)) {
+        log_line(LOG_WARNING, "a saved setting of %s is left out: %s", service,
+                 sentence);
+    }
+}
+
+static void
+load_forgotten(void *context, const char *name, uint64_t generation)
+{
+    struct loading *l = context;
+    bk_fleet_remember(l->r->fleet, name, generation);
+}
+
+static void
+make_configured(void *context, const char *name)
+{
+    struct registry *r = context;
+    uint32_t slot;
+    enum bk_error error = bk_fleet_make(r->fleet, clock_boot_ns(), name,
+                                        strlen(name), &slot);
+    if (error != BK_OK) {
+        log_line(LOG_WARNING, "service %s is configured and cannot be made: %s",
+                 name, bk_error_name(error));
+    }
+}
+
+/* Services the segment did not bring back. */
+static uint32_t
+restore(struct registry *r, const struct loading *l, int64_t now_ns)
+{
+    uint32_t restored = 0;
+    for (size_t i = 0; i < l->count; i++) {
+        const char *name = l->saved[i].name;
+        if (bk_fleet_find(r->fleet, name, strlen(name)) != BK_NO_SLOT) {
+            continue;
+        }
+        enum bk_error error = bk_fleet_restore(r->fleet, now_ns, &l->saved[i]);
+        if (error == BK_OK) {
+            restored++;
+        } else {
+            log_line(LOG_WARNING, "service %s cannot be restored: %s", name,
+                     bk_error_name(error));
+        }
+    }
+    return restored;
+}
+
+static bool
+make_fleet(struct registry *r)
+{
+    struct bk_limits limits =
+        limits_for(config_of_daemon(r->config)->max_services);
+    uint64_t seed = 0;
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
+        seed = (uint64_t)clock_mono_ns();
+    }
+    void *mem = malloc(bk_fleet_bytes(&limits));
+    r->unsaved = calloc(limits.services, 1);
+    if (mem == NULL || r->unsaved == NULL) {
+        free(mem);
+        return false;
+    }
+    r->fleet = bk_fleet_init(mem, &limits, config_source, r->config, seed);
+    return true;
+}
+
+/* The ids of this run. After a lost segment they leap, and the leap is written
+ * down before the first is given out. */
+static void
+begin_epoch(struct registry *r, const struct publish_found *found,
+            const struct store_meta *meta)
+{
+    r->seq = meta->last_seq;
+    r->epoch = (found->epoch > meta->epoch ? found->epoch : meta->epoch) + 1;
+    if (!found->is_adopted && meta->epoch > 0) {
+        bk_fleet_set_next_id(r->fleet, meta->next_id + BK_ID_LEAP);
+    }
+}
+
+static void
+take_routes(struct registry *r)
+{
+    uint32_t count;
+    const struct bk_route *routes = config_routes(r->config, &count);
+    if (!bk_fleet_set_routes(r->fleet, routes, count)) {
+        log_line(LOG_ERROR, "too many routes");
+    }
+}
+
+bool
+registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
+              struct bk_text *error)
+{
+    struct loading loading = {.r = r};
+    struct store_reader reader = {.context = &loading,
+                                  .service = load_service,
+                                  .setting = load_setting,
+                                  .forgotten = load_forgotten};
+    struct store_meta meta = {0};
+    struct publish_found found;
+    uint32_t restored = 0;
+    r->started_ns = now_ns;
+    bool ok = make_fleet(r) &&
+              store_load(r->store, clock_wall_ms(), &reader, &meta, error);
+    if (ok) {
+        take_routes(r);
+        r->publish = publish_open(dir, r->fleet, now_ns, &found);
+        ok = r->publish != NULL && !loading.is_short;
+    }
+    if (!ok) {
+        if (error->len == 0) {
+            bk_text_put(error, "not enough memory");
+        }
+        free(loading.saved);
+        return false;
+    }
+    begin_epoch(r, &found, &meta);
+    restored = restore(r, &loading, now_ns);
+    free(loading.saved);
+    config_each_service(r->config, make_configured, r);
+    registry_reconfigure(r, now_ns);
+    registry_advance(r, now_ns);
+    publish_routes(r->publish, r->fleet);
+    registry_publish(r);
+    registry_save(r, now_ns, UINT32_MAX);
+    log_line(LOG_INFO,
+             "%u services (%u from shared memory with %u leases, %u from the "
+             "database)",
+             bk_fleet_count(r->fleet), found.services, found.leases, restored);
+    return true;
+}
+
+void
+registry_close(struct registry *r)
+{
+    publish_close(&r->publish);
+    free(r->fleet);
+    free(r->unsaved);
+    r->fleet = NULL;
+    r->unsaved = NULL;
+}
+
+/* ---- effects ---- */
+
+static void
+put_row(struct registry *r, int64_t now_ns, uint32_t slot)
+{
+    struct bk_saved saved;
+    if (bk_fleet_service(r->fleet, slot) != NULL) {
+        bk_fleet_save(r->fleet, slot, now_ns, &saved);
+        r->job = store_put_service(r->store, &saved, clock_wall_ms());
+    }
+    r->unsaved[slot] = 0;
+}
+
+static void
+put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
+           const char *actor, const struct bk_word *text)
+{
+    const struct bk_change *c = &note->change;
+    bool is_operators = actor != NULL && c->cause == BK_CAUSE_OPERATOR;
+    struct store_event event = {
+        .seq = ++r->seq,
+        .wall_ms = clock_wall_ms() - (now_ns - c->at_ns) / BK_NS_PER_MS,
+        .from = c->from,
+        .to = c->to,
+        .mode = c->mode,
+        .cause = c->cause,
+        .generation = c->generation};
+    memcpy(event.service, note->name, sizeof(event.service));
+    const char *who = is_operators ? actor : "-";
+    bk_copy_text(event.actor, sizeof(event.actor), who, strlen(who));
+    if (is_operators && text != NULL && text->at != NULL) {
+        bk_copy_text(event.text, sizeof(event.text), text->at, text->len);
+    }
+    put_row(r, now_ns, note->service);
+    r->job = store_put_event(r->store, &event);
+    events_put(r->events, r->job, &event);
+    log_line(LOG_INFO, "%s: %s -> %s (%s, mode %s, generation %llu)",
+             note->name, bk_state_name(c->from), bk_state_name(c->to),
+             bk_cause_name(c->cause), bk_mode_name(c->mode),
+             (unsigned long long)c->generation);
+}
+
+unsigned
+registry_note(struct registry *r, int64_t now_ns, const char *actor,
+              const struct bk_word *text)
+{
+    struct bk_note note;
+    unsigned own = 0;
+    while (bk_fleet_next_note(r->fleet, &note)) {
+        if (note.is_forgotten) {
+            r->job = store_put_forgotten(r->store, note.name,
+                                         note.change.generation);
+            log_line(LOG_INFO, "%s: idle, made room for another service",
+                     note.name);
+            continue;
+        }
+        put_change(r, now_ns, &note, actor, text);
+        own += actor != NULL && note.change.cause == BK_CAUSE_OPERATOR;
+    }
+    return own;
+}
+
+void
+registry_record(struct registry *r, int64_t now_ns, const char *service,
+                const char *actor, const char *text, size_t text_len)
+{
+    struct store_event event = {.seq = ++r->seq,
+                                .wall_ms = clock_wall_ms(),
+                                .cause = BK_CAUSE_OPERATOR};
+    uint32_t slot = bk_fleet_find(r->fleet, service, strlen(service));
+    bk_copy_text(event.service, sizeof(event.service), service,
+                 strlen(service));
+    bk_copy_text(event.actor, sizeof(event.actor), actor, strlen(actor));
+    bk_copy_text(event.text, sizeof(event.text), text, text_len);
+    if (slot != BK_NO_SLOT) {
+        const struct bk_breaker *b =
+            &bk_fleet_service(r->fleet, slot)->breaker;
+        event.from = (enum bk_state)b->state;
+        event.to = event.from;
+        event.mode = (enum bk_mode)b->mode;
+        event.generation = b->generation;
+        put_row(r, now_ns, slot);
+    }
+    r->job = store_put_event(r->store, &event);
+    log_line(LOG_INFO, "%s: %s (by %s)", event.service, event.text, actor);
+}
+
+static void
+mark_unsaved(void *context, uint32_t slot)
+{
+    struct registry *r = context;
+    r->unsaved[slot] = 1;
+}
+
+void
+registry_publish(struct registry *r)
+{
+    publish_sync(r->publish, r->fleet, mark_unsaved, r);
+    store_flush(r->store);
+}
+
+void
+registry_save(struct registry *r, int64_t now_ns, uint32_t most)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    uint32_t put = 0;
+    for (uint32_t i = 0; i < services && put < most; i++) {
+        r->unsaved_at = (r->unsaved_at + 1) % services;
+        if (r->unsaved[r->unsaved_at]) {
+            put_row(r, now_ns, r->unsaved_at);
+            put++;
+        }
+    }
+    if (r->meta_next_id != bk_fleet_next_id(r->fleet)) {
+        struct store_meta meta = {.epoch = r->epoch,
+                                  .next_id = bk_fleet_next_id(r->fleet),
+                                  .last_seq = r->seq};
+        r->meta_next_id = meta.next_id;
+        r->job = store_put_meta(r->store, &meta);
+    }
+    store_flush(r->store);
+}
+
+void
+registry_advance(struct registry *r, int64_t now_ns)
+{
+    while (!bk_fleet_advance(r->fleet, now_ns)) {
+        registry_note(r, now_ns, NULL, NULL);
+    }
+    registry_note(r, now_ns, NULL, NULL);
+}
+
+void
+registry_reconfigure(struct registry *r, int64_t now_ns)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    take_routes(r);
+    for (uint32_t slot = 0; slot < services; slot++) {
+        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
+        if (s == NULL) {
+            continue;
+        }
+        if (bk_fleet_reconfigure(r->fleet, now_ns, slot) != BK_OK) {
+            log_line(LOG_ERROR,
+                     "%s keeps its configuration: more than %u different ones",
+                     s->name, bk_fleet_limits(r->fleet)->policies);
+        }
+        registry_note(r, now_ns, NULL, NULL);
+    }
+}
+
+/* ---- the store's answers ---- */
+
+static void
+put_setting(void *context, const char *service, const char *key,
+            const char *value)
+{
+    struct registry *r = context;
+    r->job = store_put_setting(r->store, service, key, value);
+}
+
+static void
+put_forgotten(void *context, const char *name, uint64_t generation)
+{
+    struct registry *r = context;
+    r->job = store_put_forgotten(r->store, name, generation);
+}
+
+/* The file had to be replaced: all that it should hold goes in again. */
+static void
+put_everything(struct registry *r, int64_t now_ns)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    for (uint32_t slot = 0; slot < services; slot++) {
+        r->unsaved[slot] = bk_fleet_service(r->fleet, slot) != NULL;
+    }
+    config_each_setting(r->config, put_setting, r);
+    bk_fleet_each_forgotten(r->fleet, put_forgotten, r);
+    r->meta_next_id = 0;
+    registry_save(r, now_ns, UINT32_MAX);
+}
+
+void
+registry_stored(struct registry *r, int64_t now_ns,
+                const struct store_done *done)
+{
+    if (done->kind == STORE_SAVED) {
+        if (r->is_degraded) {
+            log_line(LOG_INFO, "the database can be written again");
+        }
+        r->is_degraded = false;
+        r->saved = done->job;
+        events_saved(r->events, done->job);
+    } else if (done->kind == STORE_FAILED) {
+        if (!r->is_degraded) {
+            log_line(LOG_ERROR,
+                     "cannot save to the database: %s; serving from memory, "
+                     "trying again",
+                     done->text);
+        }
+        r->is_degraded = true;
+    } else if (done->kind == STORE_REBUILD) {
+        put_everything(r, now_ns);
+    }
+}

@@ -1,0 +1,56 @@
+#ifndef REGISTRY_H
+#define REGISTRY_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fleet and what follows from its changes: the one place where effects
+ * happen. A command changes the fleet; then registry_note writes its transitions
+ * to the store, and registry_publish shows the new state to the workers. */
+#include "daemon/config.h"
+#include "daemon/events.h"
+#include "daemon/publish.h"
+#include "daemon/store.h"
+
+struct registry {
+    struct bk_fleet *fleet;
+    struct config *config;
+    struct store *store;
+    struct publish *publish;
+    struct events *events;
+    uint64_t epoch;
+    uint64_t seq;     /* of the last line of history */
+    uint64_t job;     /* the last one handed to the store */
+    uint64_t saved;   /* the last one known to be on disk */
+    int64_t started_ns;
+    uint8_t *unsaved; /* one octet a slot: changed since its row was put */
+    uint32_t unsaved_at;
+    uint64_t meta_next_id; /* as last put */
+    bool is_degraded; /* the store says that it cannot save */
+};
+
+/* Brings fleet, segment and database together. The registry's config and store
+ * are set; `error` gets one sentence when it fails. */
+bool registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
+                   struct bk_text *error);
+void registry_close(struct registry *r);
+
+/* Takes the fleet's notes: history, rows, events. `actor` and `text` name the
+ * operator's command that is being carried out; NULL without one. Returns the
+ * number of notes that are that operator's doing. */
+unsigned registry_note(struct registry *r, int64_t now_ns, const char *actor,
+                       const struct bk_word *text);
+/* A line of history that is no transition (`service` may be "*"). */
+void registry_record(struct registry *r, int64_t now_ns, const char *service,
+                     const char *actor, const char *text, size_t text_len);
+/* Shows everything that changed. */
+void registry_publish(struct registry *r);
+/* Puts rows that changed, at most `most`, and the meta row. */
+void registry_save(struct registry *r, int64_t now_ns, uint32_t most);
+/* Lets all deadlines up to now pass. */
+void registry_advance(struct registry *r, int64_t now_ns);
+/* After a change of configuration: every service, and the routes. */
+void registry_reconfigure(struct registry *r, int64_t now_ns);
+/* One answer of the store: remembers what is saved, publishes events. */
+void registry_stored(struct registry *r, int64_t now_ns,
+                     const struct store_done *done);
+
+#endif
