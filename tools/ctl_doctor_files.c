@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The doctor's checks of files: who owns them, who may use them, who holds the
+ * lock. */
+#define _GNU_SOURCE
+#include "tools/ctl_doctor.h"
+#include "tools/ctl_out.h"
+#include <errno.h>
+#include <grp.h>
+#include <linux/magic.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define GROUP "breakerd"
+#define OWNER_SIZE 64
+#define GROUPS_MAX 1024
+#define MODE_BITS 07777U
+
+static void
+put_owner(char out[OWNER_SIZE], uid_t uid)
+{
+    const struct passwd *user = getpwuid(uid);
+
+    if (user != NULL)
+        snprintf(out, OWNER_SIZE, "%s", user->pw_name);
+    else
+        snprintf(out, OWNER_SIZE, "uid %u", uid);
+}
+
+void
+doctor_directory(struct doctor *d)
+{
+    const struct place *p = &d->place;
+    struct doctor_finding *f = doctor_add(d, "directory", DOCTOR_OK);
+    char owner[OWNER_SIZE];
+    struct bk_text tried;
+    struct stat st;
+
+    if (p->dir == NULL || stat(p->dir, &st) != 0) {
+        f->result = DOCTOR_FAIL;
+        bk_text_init(&tried, f->text, sizeof f->text);
+        bk_text_put(&tried, "there is none; tried: ");
+        place_tell(p, &tried);
+        doctor_remedy(f,
+                      "start breakerd (systemctl start breakerd, or breakerd "
+                      "--dir DIR), or name its directory with --dir or "
+                      "$BREAKERD_DIR");
+        return;
+    }
+    put_owner(owner, st.st_uid);
+    doctor_text(f, "%s (%s), owner %s, mode %04o", p->dir,
+                p->tries[p->count - 1].origin, owner, st.st_mode & MODE_BITS);
+    if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+        f->result = DOCTOR_FAIL;
+        doctor_remedy(f, "others may replace files in it: chmod 0755 %s",
+                      p->dir);
+    } else if (access(p->dir, X_OK) != 0) {
+        f->result = DOCTOR_FAIL;
+        doctor_remedy(f, "this user may not enter it: chmod 0755 %s", p->dir);
+    }
+}
+
+void
+doctor_tmpfs(struct doctor *d)
+{
+    struct doctor_finding *f = doctor_add(d, "tmpfs", DOCTOR_OK);
+    struct statfs fs;
+
+    if (statfs(d->place.dir, &fs) != 0) {
+        f->result = DOCTOR_WARN;
+        doctor_text(f, "cannot look at the file system: %s", strerror(errno));
+        doctor_remedy(f, "keep the directory below /run");
+    } else if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) {
+        doctor_text(f, "the directory is in memory");
+    } else {
+        f->result = DOCTOR_WARN;
+        doctor_text(f, "the directory is on a disk: writing pages back may "
+                       "stall breakerd");
+        doctor_remedy(f, "keep it below /run, which is in memory");
+    }
+}
+
+/* Whether a line of /proc/locks is a flock of this file. */
+static bool
+is_lock_of(const char *line, const struct stat *st)
+{
+    unsigned major_number;
+    unsigned minor_number;
+    unsigned long inode;
+    const char *at = strstr(line, "FLOCK");
+    const char *place;
+
+    /* "1: FLOCK  ADVISORY  WRITE 4711 00:1a:12345 0 EOF" */
+    if (at == NULL)
+        return false;
+    place = strchr(at, ':');
+    while (place != NULL && place > at && place[-1] != ' ')
+        place--;
+    if (place == NULL ||
+        sscanf(place, "%x:%x:%lu", &major_number, &minor_number, &inode) != 3)
+        return false;
+    return inode == st->st_ino && major_number == major(st->st_dev) &&
+           minor_number == minor(st->st_dev);
+}
+
+static bool
+is_held(const struct stat *st)
+{
+    FILE *locks = fopen("/proc/locks", "re");
+    char line[256];
+    bool is_found = false;
+
+    if (locks == NULL)
+        return false;
+    while (!is_found && fgets(line, sizeof line, locks) != NULL)
+        is_found = is_lock_of(line, st);
+    fclose(locks);
+    return is_found;
+}
+
+/* Looks the lock up instead of trying it: a try would keep a breakerd that starts
+ * at this moment from getting it. */
+void
+doctor_lock(struct doctor *d)
+{
+    struct doctor_finding *f = doctor_add(d, "lock", DOCTOR_OK);
+    char path[PLACE_PATH_SIZE];
+    struct stat st;
+
+    if (!place_file(&d->place, "lock", path) || stat(path, &st) != 0) {
+        f->result = DOCTOR_FAIL;
+        doctor_text(f, "there is no lock file: no breakerd has run here");
+        doctor_remedy(f, "start breakerd --dir %s", d->place.dir);
+    } else if (is_held(&st)) {
+        doctor_text(f, "held by a running breakerd");
+    } else if (d->seen == VIEW_OPEN && d->view.is_running) {
+        f->result = DOCTOR_WARN;
+        doctor_text(f, "held by nobody who can be seen from here, though "
+                       "breakerd runs");
+        doctor_remedy(f, "nothing to do in a container that shares the "
+                         "directory; else restart breakerd");
+    } else {
+        f->result = DOCTOR_FAIL;
+        doctor_text(f, "nobody holds it: breakerd is not running");
+        doctor_remedy(f, "start breakerd --dir %s", d->place.dir);
+    }
+}
+
+static const struct {
+    const char *name;
+    mode_t mode;
+    enum doctor_result forbidden; /* when this user may not use it */
+    const char *use;
+} sockets[] = {
+    {"worker.sock", 0660, DOCTOR_FAIL, "workers ask"},
+    {"operator.sock", 0600, DOCTOR_WARN, "operators order"},
+    {"events.sock", 0660, DOCTOR_WARN, "events are told"},
+};
+
+static void
+check_socket(struct doctor *d, size_t i)
+{
+    struct doctor_finding *f = doctor_add(d, sockets[i].name, DOCTOR_OK);
+    char path[PLACE_PATH_SIZE];
+    char owner[OWNER_SIZE];
+    enum link_state state = LINK_ODD;
+    struct stat st;
+
+    if (!place_file(&d->place, sockets[i].name, path) || stat(path, &st) != 0) {
+        f->result = DOCTOR_FAIL;
+        doctor_text(f, "is missing");
+        doctor_remedy(f, "start breakerd --dir %s", d->place.dir);
+        return;
+    }
+    put_owner(owner, st.st_uid);
+    state = link_probe(path);
+    doctor_text(f, "where %s: owner %s, mode %04o", sockets[i].use, owner,
+                st.st_mode & MODE_BITS);
+    if (state == LINK_FORBIDDEN) {
+        f->result = sockets[i].forbidden;
+        doctor_remedy(f,
+                      sockets[i].mode == 0600
+                          ? "this user may not use it: run as root or %s"
+                          : "this user may not use it: join group " GROUP
+                            " (usermod -aG " GROUP " USER, then log in again) "
+                            "or run as %s",
+                      owner);
+    } else if (state != LINK_LISTENS) {
+        f->result = DOCTOR_FAIL;
+        doctor_remedy(f, "nobody listens at it: start breakerd --dir %s",
+                      d->place.dir);
+    } else if ((st.st_mode & 0777) != sockets[i].mode) {
+        f->result = DOCTOR_WARN;
+        doctor_remedy(f, "its mode should be %04o: restart breakerd",
+                      sockets[i].mode);
+    }
+}
+
+void
+doctor_sockets(struct doctor *d)
+{
+    for (size_t i = 0; i < sizeof sockets / sizeof sockets[0]; i++)
+        check_socket(d, i);
+}
+
+static bool
+is_member(gid_t gid)
+{
+    gid_t groups[GROUPS_MAX];
+    int count = getgroups(GROUPS_MAX, groups);
+
+    for (int i = 0; i < count; i++) {
+        if (groups[i] == gid)
+            return true;
+    }
+    return getegid() == gid;
+}
+
+void
+doctor_group(struct doctor *d)
+{
+    struct doctor_finding *f = doctor_add(d, "group", DOCTOR_OK);
+    const struct group *group = getgrnam(GROUP);
+    struct stat st;
+    bool is_owner = geteuid() == 0 ||
+                    (stat(d->place.dir, &st) == 0 && st.st_uid == geteuid());
+
+    if (group == NULL) {
+        f->result = is_owner ? DOCTOR_OK : DOCTOR_FAIL;
+        doctor_text(f, "there is no group " GROUP ": the owner alone may use "
+                       "breakerd");
+        if (!is_owner)
+            doctor_remedy(f, "groupadd --system " GROUP
+                             ", add users to it, restart breakerd");
+    } else if (is_owner || is_member(group->gr_gid)) {
+        doctor_text(f, "this user is %s",
+                    is_owner ? "the owner or root" : "in group " GROUP);
+    } else {
+        f->result = DOCTOR_FAIL;
+        doctor_text(f, "this user is not in group " GROUP);
+        doctor_remedy(f, "usermod -aG " GROUP " USER, then log in again");
+    }
+}

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * status: the table is a view of the very document that --json prints. */
+#include "tools/ctl_commands.h"
+#include "tools/ctl_evidence.h"
+#include "tools/ctl_fetch.h"
+#include "tools/ctl_out.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NOTE_SIZE 256
+
+static const char *
+word(const json_t *row, const char *key)
+{
+    const char *text = json_string_value(json_object_get(row, key));
+
+    return text != NULL ? text : "-";
+}
+
+static uint64_t
+number(const json_t *row, const char *key)
+{
+    double value = json_number_value(json_object_get(row, key));
+
+    return value > 0 ? (uint64_t)value : 0;
+}
+
+static void
+put_wait(char out[CTL_DURATION_SIZE], uint64_t ms)
+{
+    if (ms > 0)
+        ctl_duration(out, ms);
+    else
+        bk_copy_text(out, CTL_DURATION_SIZE, "-", 1);
+}
+
+/* "12 (60%)", of the calls in the window. */
+static void
+put_failures(struct bk_text *out, const json_t *window)
+{
+    uint64_t calls = number(window, "calls");
+    uint64_t failures = number(window, "failures");
+
+    bk_text_put_u64(out, failures);
+    if (calls > 0 && failures > 0) {
+        bk_text_put(out, " (");
+        bk_text_put_u64(out, (failures * 100 + calls / 2) / calls);
+        bk_text_put(out, "%)");
+    }
+}
+
+static void
+put_override(struct bk_text *out, const json_t *override)
+{
+    char left[CTL_DURATION_SIZE];
+    const json_t *expires = json_object_get(override, "expires_ms");
+    const char *reason = word(override, "reason");
+
+    bk_text_put(out, "by ");
+    bk_text_put(out, word(override, "actor"));
+    if (json_is_number(expires)) {
+        ctl_duration(left, number(override, "expires_ms"));
+        bk_text_put(out, " for another ");
+        bk_text_put(out, left);
+    }
+    if (reason[0] != '\0') {
+        bk_text_put(out, ": ");
+        bk_text_put(out, reason);
+    }
+}
+
+/* What else is going on, in few words. */
+static void
+put_note(struct bk_text *out, const json_t *row)
+{
+    const json_t *override = json_object_get(row, "override");
+    const json_t *permits = json_object_get(row, "permits");
+    uint64_t hold_ms = number(row, "hold_ms");
+    uint64_t step = number(row, "ramp_step");
+    char left[CTL_DURATION_SIZE];
+
+    if (hold_ms > 0) {
+        ctl_duration(left, hold_ms);
+        bk_text_put(out, "held for ");
+        bk_text_put(out, left);
+        bk_text_put(out, "  ");
+    }
+    if (step > 0) {
+        bk_text_put(out, "ramp step ");
+        bk_text_put_u64(out, step);
+        bk_text_put(out, " of 10  ");
+    }
+    if (number(permits, "limit") > 0 && number(permits, "in_use") > 0) {
+        bk_text_put_u64(out, number(permits, "in_use"));
+        bk_text_put(out, " of ");
+        bk_text_put_u64(out, number(permits, "limit"));
+        bk_text_put(out, " permits out  ");
+    }
+    if (json_is_object(override))
+        put_override(out, override);
+}
+
+static void
+add_row(struct ctl_table *table, const json_t *row)
+{
+    const json_t *window = json_object_get(row, "window");
+    char since[CTL_DURATION_SIZE];
+    char wait[CTL_DURATION_SIZE];
+    char calls[24];
+    char failures[48];
+    char note[NOTE_SIZE];
+    const char *const cells[] = {word(row, "name"),
+                                 word(row, "state"),
+                                 word(row, "mode"),
+                                 since,
+                                 wait,
+                                 calls,
+                                 failures,
+                                 word(row, "reason"),
+                                 note};
+    struct bk_text text;
+
+    ctl_duration(since, number(row, "since_ms"));
+    put_wait(wait, number(row, "retry_after_ms"));
+    bk_text_init(&text, calls, sizeof calls);
+    bk_text_put_u64(&text, number(window, "calls"));
+    bk_text_init(&text, failures, sizeof failures);
+    put_failures(&text, window);
+    bk_text_init(&text, note, sizeof note);
+    put_note(&text, row);
+    ctl_table_add(table, ctl_state_paint(cells[1]), cells);
+}
+
+static void
+print_table(const json_t *document)
+{
+    static const char *const headings[] = {
+        "SERVICE", "STATE",    "MODE",   "SINCE", "WAIT",
+        "CALLS",   "FAILURES", "REASON", "NOTE",  NULL};
+    const json_t *services = json_object_get(document, "services");
+    struct ctl_table table;
+    size_t count = json_array_size(services);
+
+    if (count == 0) {
+        ctl_say("no service has been used or configured yet");
+        return;
+    }
+    ctl_table_init(&table, headings, 1);
+    for (size_t i = 0; i < count; i++)
+        add_row(&table, json_array_get(services, i));
+    ctl_table_end(&table);
+    if (count == 1)
+        evidence_print(json_object_get(json_array_get(services, 0), "evidence"),
+                       true);
+}
+
+enum ctl_exit
+ctl_status(const struct ctl *c, const char *const *words, size_t count)
+{
+    char *document;
+    enum ctl_exit exit;
+    json_t *json;
+
+    if (ask_check_names(words, count) != CTL_DONE)
+        return CTL_USAGE;
+    exit = fetch_status(c, words, count, &document);
+    if (document == NULL)
+        return exit;
+    json = json_loads(document, 0, NULL);
+    if (c->is_json)
+        puts(document);
+    else if (json_array_size(json_object_get(json, "services")) > 0 ||
+             exit == CTL_DONE)
+        print_table(json);
+    json_decref(json);
+    free(document);
+    return exit;
+}

@@ -1,0 +1,37 @@
+#ifndef CTL_STORY_H
+#define CTL_STORY_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The story of a service in plain sentences: why it is as it is, how it stands
+ * now, what happens next. Arrays of strings, so that people and programs read the
+ * same words. */
+#include "tools/ctl_view.h"
+#include <jansson.h>
+
+struct story {
+    const struct view *view;
+    const struct view_service *service;
+    const json_t *row; /* the newest operator's line of its history, or NULL */
+    const char *rule;  /* the key that decided, or NULL */
+    json_t *why;
+    json_t *now;
+    json_t *next;
+    int64_t next_ns; /* time to what comes next, 0: nothing has an instant */
+};
+
+/* Adds a sentence. */
+__attribute__((format(printf, 2, 3))) void story_add(json_t *to,
+                                                     const char *format, ...);
+/* A policy's duration, rate or a time left, as people write them. Each returns
+ * `out`. */
+#define STORY_WORD_SIZE 40
+const char *story_duration(char out[STORY_WORD_SIZE], int64_t ns);
+const char *story_left(char out[STORY_WORD_SIZE], int64_t ns);
+const char *story_percent(char out[STORY_WORD_SIZE], uint64_t ppm);
+
+/* Fill in the three parts. */
+void story_why(struct story *s);
+void story_now(struct story *s);
+void story_next(struct story *s);
+
+#endif
