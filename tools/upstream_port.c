@@ -54,7 +54,7 @@ bool
 upstream_port_open(struct upstream_port *port, uint16_t number,
                    struct bk_text *error)
 {
-    struct sockaddr_in address;
+    struct sockaddr_in address = {0};
     socklen_t size = sizeof address;
 
     *port = UPSTREAM_PORT_NONE;
