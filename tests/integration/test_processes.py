@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Workers as processes: they die with permits in hand, live in namespaces, lie
+about who they are."""
+import os
+import time
+import unittest
+
+import harness
+from brk import Allow, Client, Deny, Grant
+from test_directories import can_unshare
+
+PID_NAMESPACE = ["unshare", "-p", "--fork", "--kill-child"]
+
+
+def make_half_open(daemon, name, **values):
+    operator = daemon.operator()
+    operator.document(f"SET {name} recovery_timeout 20ms")
+    for key, value in values.items():
+        operator.document(f"SET {name} {key} {value}")
+    for _ in range(5):
+        operator.ask(f"REPORT {name} 0 - failure")
+    harness.until(lambda: operator.service(name)["state"] == "half_open",
+                  "the open time to end")
+
+
+class Death(harness.Case):
+    def test_gives_a_probe_back_at_once_with_no_verdict(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        worker, dying = daemon.worker(), self.relay(daemon)
+        probe = Allow(dying.ask("ACQUIRE s"))
+        self.assertEqual(Deny(worker.ask("ACQUIRE s")).reason, "half_open")
+        start = time.monotonic()
+        dying.kill()
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "the probe to come back", every_s=0.002)
+        self.assertLess(time.monotonic() - start, 5)
+        service = worker.service("s")
+        self.assertEqual((service["state"], service["generation"],
+                          service["failed_rounds"]), ("half_open", 2, 0))
+        self.assertEqual(service["counters"]["timeout"], 0)
+        self.assertEqual(service["counters"]["cancelled"], 0)
+        self.assertEqual(
+            worker.ask(f"REPORT s {probe.permit} 2 success"), "OK stale")
+        Allow(worker.ask("ACQUIRE s"))
+
+    def test_over_and_over(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        worker = daemon.worker()
+        for _ in range(8):
+            dying = self.relay(daemon)
+            Allow(dying.ask("ACQUIRE s"))
+            dying.kill()
+            harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                          "the probe to come back")
+        self.assertEqual(worker.service("s")["state"], "half_open")
+
+    def test_gives_a_token_back(self):
+        daemon = self.daemon().start()
+        operator, dying = daemon.operator(), self.relay(daemon)
+        operator.document("SET s retry_min_per_sec 0.1")
+        operator.document("SET s retry_ratio 0")
+        Grant(dying.ask("RETRY s 1 failure"))
+        self.assertEqual(Deny(operator.ask("RETRY s 1 failure")).reason,
+                         "budget")
+        dying.kill()
+        harness.until(
+            lambda: operator.ask("RETRY s 1 failure").startswith("GRANT"),
+            "the token to come back")
+
+    def test_of_one_worker_leaves_the_others_permits(self):
+        daemon = self.daemon().start()
+        operator = daemon.operator()
+        operator.document("SET s max_concurrent 10")
+        living, dying = self.relay(daemon), self.relay(daemon)
+        kept = Allow(living.ask("ACQUIRE s")).permit
+        for _ in range(9):
+            Allow(dying.ask("ACQUIRE s"))
+        dying.kill()
+        harness.until(
+            lambda: operator.service("s")["permits"]["in_use"] == 1,
+            "nine permits to come back")
+        self.assertEqual(living.ask(f"REPORT s {kept} - success"), "OK applied")
+
+    def test_while_the_daemon_was_down(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        dying = self.relay(daemon)
+        Allow(dying.ask("ACQUIRE s"))
+        daemon.kill()
+        dying.kill()
+        daemon.start()
+        worker = daemon.worker()
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "the probe to come back")
+        self.assertEqual(worker.service("s")["state"], "half_open")
+        Allow(worker.ask("ACQUIRE s"))
+
+    def test_after_the_daemon_was_restarted(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        dying = self.relay(daemon)
+        Allow(dying.ask("ACQUIRE s"))
+        daemon.kill()
+        daemon.start()
+        worker = daemon.worker()
+        self.assertEqual(worker.service("s")["permits"]["in_use"], 1)
+        dying.kill()
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "the probe to come back")
+
+    def test_that_only_a_message_speaks_of_does_nothing(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        worker = daemon.worker()
+        gone = self.relay(daemon)
+        gone.kill()
+        worker.document(f"HELLO 1 liar {gone.process.pid}")
+        Allow(worker.ask("ACQUIRE s"))
+        time.sleep(0.3)
+        self.assertEqual(worker.service("s")["permits"]["in_use"], 1)
+
+
+class Connections(harness.Case):
+    def test_closed_one_keeps_its_permits(self):
+        """The process lives: its permit ends by report or deadline."""
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        first, second = daemon.worker(), daemon.worker()
+        probe = Allow(first.ask("ACQUIRE s"))
+        first.close()
+        time.sleep(0.2)
+        self.assertEqual(
+            second.ask(f"REPORT s {probe.permit} {probe.generation} success"),
+            "OK applied")
+
+    def test_a_child_of_a_fork_has_its_own(self):
+        daemon = self.daemon().start()
+        operator = daemon.operator()
+        operator.document("SET s max_concurrent 10")
+        mine = Allow(operator.ask("ACQUIRE s")).permit
+        pids = []
+        for _ in range(4):
+            pid = os.fork()
+            if pid == 0:
+                status = 1
+                try:
+                    import zmq
+                    client = Client(daemon.worker_path, context=zmq.Context())
+                    Allow(client.ask("ACQUIRE s"))
+                    status = 0
+                finally:
+                    os._exit(status)
+            pids.append(pid)
+        for pid in pids:
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        harness.until(
+            lambda: operator.service("s")["permits"]["in_use"] == 1,
+            "the children's permits to come back")
+        self.assertEqual(operator.ask(f"RELEASE {mine}"), "OK applied")
+
+
+@unittest.skipUnless(os.getuid() == 0 and can_unshare("-p", "--fork"),
+                     "pid namespaces are not permitted here")
+class Namespaces(harness.Case):
+    def test_worker_in_one_is_known_by_its_outer_pid(self):
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        worker = daemon.worker()
+        dying = self.relay(daemon, prefix=PID_NAMESPACE)
+        Allow(dying.ask("ACQUIRE s"))
+        dying.ask("REPORT t 0 - failure")
+        pid = worker.service("t")["evidence"][0]["pid"]
+        self.assertGreater(pid, 1)
+        self.assertTrue(os.path.exists(f"/proc/{pid}"))
+        dying.kill()
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "the probe to come back")
+        self.assertEqual(worker.service("s")["state"], "half_open")
+
+    def test_unseen_worker_is_served_and_its_lease_ends_by_time(self):
+        daemon = self.daemon(prefix=PID_NAMESPACE)
+        daemon.start()
+        make_half_open(daemon, "s", permit_ttl="1500ms")
+        worker, dying = daemon.worker(), self.relay(daemon)
+        worker.ask("REPORT t 0 - failure")
+        self.assertEqual(worker.service("t")["evidence"][0]["pid"], 0)
+        Allow(dying.ask("ACQUIRE s"))
+        dying.kill()
+        time.sleep(0.3)
+        self.assertEqual(worker.service("s")["permits"]["in_use"], 1)
+        harness.until(
+            lambda: worker.service("s")["counters"]["timeout"] == 1,
+            "the lease to end")
+        self.assertEqual(worker.service("s")["reason"], "probe_failed")
+
+
+if __name__ == "__main__":
+    harness.main()
