@@ -234,10 +234,11 @@ door_of(int listening)
 /* Replaces libc's for the whole program, libzmq included. What libzmq cannot
  * bear (it asserts on most errors) becomes "nobody there". */
 int
-accept4(int listening, struct sockaddr *restrict address,
-        socklen_t *restrict size, int flags)
+accept4(int listening, __SOCKADDR_ARG address, socklen_t *restrict size,
+        int flags)
 {
-    int fd = (int)syscall(SYS_accept4, listening, address, size, flags);
+    int fd = (int)syscall(SYS_accept4, listening, address.__sockaddr__, size,
+                          flags);
     int number = errno;
     int door = door_of(listening);
     if (door < 0) {

@@ -5,6 +5,7 @@
  * The fleet and what follows from its changes: the one place where effects
  * happen. A command changes the fleet; then registry_note writes its transitions
  * to the store, and registry_publish shows the new state to the workers. */
+#include "core/wire.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
 #include "daemon/publish.h"

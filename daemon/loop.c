@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/loop.h"
+#include "daemon/clock.h"
+#include "daemon/gate.h"
+#include "daemon/log.h"
+#include "daemon/notify.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* Messages of an endpoint that are handled before time is looked at again. */
+#define TURN_MESSAGES 64
+/* Rows put in one turn of the second's saving. */
+#define SAVE_ROWS 512
+#define SAVE_NS BK_NS_PER_S
+#define MEMORY_CHECK_NS BK_NS_PER_S
+/* Beyond this the daemon ends itself: a peer feeds libzmq without end, and the
+ * next daemon takes the state over in milliseconds. */
+#define MEMORY_MAX_BYTES (INT64_C(1024) * 1024 * 1024)
+
+/* What happens from time to time. */
+struct beats {
+    int64_t heart_ns;
+    int64_t save_ns;
+    int64_t memory_ns;
+    int64_t watchdog_ns;
+    int64_t watchdog_every_ns; /* 0: nobody asked */
+    bool is_saving;            /* a second's rows are not all put yet */
+};
+
+static int64_t
+resident_bytes(void)
+{
+    long pages = 0;
+    long all;
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f != NULL) {
+        if (fscanf(f, "%ld %ld", &all, &pages) != 2) {
+            pages = 0;
+        }
+        fclose(f);
+    }
+    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+}
+
+static void
+reload(struct loop *l, int64_t now_ns)
+{
+    char sentence[512];
+    struct bk_text error;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    if (!config_reload(l->registry->config, &error)) {
+        log_line(LOG_ERROR, "%s; the configuration in force stays", sentence);
+        return;
+    }
+    registry_reconfigure(l->registry, now_ns);
+    registry_record(l->registry, now_ns, "*", "-", "reload by signal", 16);
+    registry_publish(l->registry);
+}
+
+/* True when the daemon should end. */
+static bool
+take_signal(struct loop *l, int64_t now_ns)
+{
+    struct signalfd_siginfo info;
+    while (read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGHUP) {
+            reload(l, now_ns);
+        } else {
+            log_line(LOG_INFO, "ending: %s",
+                     info.ssi_signo == SIGTERM ? "SIGTERM" : "SIGINT");
+            return true;
+        }
+    }
+    return false;
+}
+
+static void
+bury(struct loop *l, int64_t now_ns)
+{
+    uint32_t pid;
+    while ((pid = watch_next_dead(l->watch)) != 0) {
+        while (!bk_fleet_process_died(l->registry->fleet, now_ns, pid)) {
+            registry_note(l->registry, now_ns, NULL, NULL);
+        }
+        registry_note(l->registry, now_ns, NULL, NULL);
+    }
+}
+
+static void
+take_stored(struct loop *l, int64_t now_ns)
+{
+    struct store_done done;
+    while (store_next(l->registry->store, &done)) {
+        registry_stored(l->registry, now_ns, &done);
+        router_stored(l->router, &done);
+        free(done.json);
+    }
+}
+
+static void
+beat(struct loop *l, struct beats *b, int64_t now_ns)
+{
+    struct gate_stats gate;
+    if (now_ns >= b->heart_ns) {
+        gate_stats(&gate);
+        publish_beat(l->registry->publish, now_ns, gate.workers);
+        b->heart_ns = now_ns + BK_HEARTBEAT_NS;
+    }
+    if (now_ns >= b->save_ns) {
+        registry_save(l->registry, now_ns, SAVE_ROWS);
+        b->save_ns = now_ns + SAVE_NS;
+    }
+    if (b->watchdog_every_ns > 0 && now_ns >= b->watchdog_ns) {
+        notify_send("WATCHDOG=1");
+        b->watchdog_ns = now_ns + b->watchdog_every_ns;
+    }
+}
+
+static bool
+has_memory(struct beats *b, int64_t now_ns)
+{
+    if (now_ns < b->memory_ns) {
+        return true;
+    }
+    b->memory_ns = now_ns + MEMORY_CHECK_NS;
+    int64_t bytes = resident_bytes();
+    if (bytes <= MEMORY_MAX_BYTES) {
+        return true;
+    }
+    log_line(LOG_ERROR,
+             "ending: %lld MiB in memory, more than %lld; start again, the "
+             "state is kept",
+             (long long)(bytes >> 20), (long long)(MEMORY_MAX_BYTES >> 20));
+    return false;
+}
+
+/* Milliseconds until something is due by itself. */
+static long
+patience(const struct loop *l, const struct beats *b, int64_t now_ns)
+{
+    int64_t due_ns = bk_fleet_deadline(l->registry->fleet);
+    due_ns = b->heart_ns < due_ns ? b->heart_ns : due_ns;
+    due_ns = b->save_ns < due_ns ? b->save_ns : due_ns;
+    return due_ns > now_ns ? (long)bk_ms_up(due_ns - now_ns) : 0;
+}
+
+int
+loop_run(struct loop *l)
+{
+    struct beats b = {.watchdog_every_ns = notify_watchdog_ns()};
+    zmq_pollitem_t items[] = {
+        {.socket = l->sockets->worker, .events = ZMQ_POLLIN},
+        {.socket = l->sockets->operator_, .events = ZMQ_POLLIN},
+        {.fd = store_fd(l->registry->store), .events = ZMQ_POLLIN},
+        {.fd = watch_fd(l->watch), .events = ZMQ_POLLIN},
+        {.fd = l->signal_fd, .events = ZMQ_POLLIN}};
+    for (;;) {
+        int64_t now_ns = clock_boot_ns();
+        if ((items[4].revents != 0 && take_signal(l, now_ns))) {
+            return 0;
+        }
+        registry_advance(l->registry, now_ns);
+        if (items[3].revents != 0) {
+            bury(l, now_ns);
+        }
+        registry_publish(l->registry);
+        bool has_more = router_turn(l->router, now_ns, TURN_MESSAGES);
+        if (commands_slice(l->commands, now_ns)) {
+            router_flush(l->router);
+            has_more = true;
+        }
+        if (items[2].revents != 0) {
+            take_stored(l, now_ns);
+        }
+        beat(l, &b, now_ns);
+        if (!has_memory(&b, now_ns)) {
+            return 1;
+        }
+        long wait_ms = has_more ? 0 : patience(l, &b, clock_boot_ns());
+        if (zmq_poll(items, 5, wait_ms) < 0 && zmq_errno() != EINTR) {
+            log_line(LOG_ERROR, "ending: poll: %s", zmq_strerror(zmq_errno()));
+            return 1;
+        }
+    }
+}

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/orders.h"
+#include "core/json.h"
+#include <stdlib.h>
+#include <string.h>
+
+/* Lines of history one command may ask for. */
+#define HISTORY_MAX 10000
+
+static struct bk_json
+begin_object(struct answer *a)
+{
+    struct bk_json j;
+    bk_text_put(a->out, "OK ");
+    bk_json_init(&j, a->out);
+    bk_json_open(&j, NULL, '{');
+    return j;
+}
+
+/* Settles what a command did: its transitions under the operator's name, or, if
+ * it moved nothing, a line of history all the same. */
+static void
+settle(struct answer *a, const char *service, const struct bk_word *text,
+       const char *action)
+{
+    struct registry *r = a->commands->registry;
+    char line[BK_REASON_SIZE];
+    struct bk_text t;
+    if (registry_note(r, a->now_ns, a->peer->actor, text) == 0) {
+        bk_text_init(&t, line, sizeof(line));
+        bk_text_put(&t, action);
+        if (text->at != NULL) {
+            bk_text_put(&t, ": ");
+            bk_text_put_n(&t, text->at, text->len);
+        }
+        registry_record(r, a->now_ns, service, a->peer->actor, line, t.len);
+    }
+    a->needs_disk = true;
+}
+
+static void
+say_state(struct answer *a, uint32_t slot, bool was_override)
+{
+    const struct bk_service *s =
+        bk_fleet_service(a->commands->registry->fleet, slot);
+    const struct bk_breaker *b = &s->breaker;
+    struct bk_json j = begin_object(a);
+    bk_json_string(&j, "service", s->name);
+    bk_json_string(&j, "state", bk_state_name((enum bk_state)b->state));
+    bk_json_string(&j, "mode", bk_mode_name((enum bk_mode)b->mode));
+    bk_json_u64(&j, "generation", b->generation);
+    bk_json_bool(&j, "override_removed", was_override);
+    if (b->override.is_set && b->override.expires_ns != BK_NEVER) {
+        bk_json_u64(&j, "expires_ms",
+                    bk_ms_up(b->override.expires_ns - a->now_ns));
+    } else {
+        bk_json_null(&j, "expires_ms");
+    }
+    bk_json_close(&j, '}');
+}
+
+/* ---- RESET, overrides ---- */
+
+static void
+reset_all(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    struct bk_json j = begin_object(a);
+    uint64_t count = 0;
+    bk_json_open(&j, "overrides", '[');
+    for (uint32_t slot = 0; slot < services; slot++) {
+        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
+        bool was_override = false;
+        if (s == NULL) {
+            continue;
+        }
+        bk_fleet_reset(r->fleet, a->now_ns, s->name, strlen(s->name), true,
+                       &was_override);
+        if (was_override && a->out->len + 256 < a->out->cap) {
+            bk_json_string(&j, NULL, s->name);
+        }
+        registry_note(r, a->now_ns, a->peer->actor, &q->text);
+        count++;
+    }
+    bk_json_close(&j, ']');
+    bk_json_u64(&j, "reset", count);
+    bk_json_close(&j, '}');
+    registry_record(r, a->now_ns, "*", a->peer->actor, "reset all", 9);
+    a->needs_disk = true;
+}
+
+void
+orders_reset(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    bool was_override;
+    if (q->is_all) {
+        reset_all(a, q);
+        return;
+    }
+    enum bk_error error =
+        bk_fleet_reset(r->fleet, a->now_ns, q->service.at, q->service.len,
+                       false, &was_override);
+    if (error != BK_OK) {
+        answer_error(a, error);
+        return;
+    }
+    uint32_t slot = bk_fleet_find(r->fleet, q->service.at, q->service.len);
+    settle(a, bk_fleet_service(r->fleet, slot)->name, &q->text, "reset");
+    say_state(a, slot, was_override);
+}
+
+static void
+give_order(struct answer *a, const struct bk_request *q, enum bk_mode mode,
+           const char *action)
+{
+    struct registry *r = a->commands->registry;
+    struct bk_order order = {
+        .name = q->service.at,
+        .name_len = q->service.len,
+        .mode = mode,
+        .duration_ns = q->has_duration
+                           ? (int64_t)q->duration_ms * BK_NS_PER_MS
+                           : BK_NEVER,
+        .reason = q->text.at,
+        .reason_len = q->text.len,
+        .actor = a->peer->actor};
+    uint32_t slot;
+    bool was_override;
+    enum bk_error error =
+        bk_fleet_order(r->fleet, a->now_ns, &order, &slot, &was_override);
+    if (error != BK_OK) {
+        answer_error(a, error);
+        return;
+    }
+    settle(a, bk_fleet_service(r->fleet, slot)->name, &q->text, action);
+    say_state(a, slot, was_override);
+}
+
+void
+orders_mode(struct answer *a, const struct bk_request *q)
+{
+    if (q->command == BK_CMD_TRIP) {
+        give_order(a, q, BK_FORCED_OPEN, "trip");
+    } else if (q->command == BK_CMD_BYPASS) {
+        give_order(a, q, BK_BYPASS, "bypass");
+    } else {
+        give_order(a, q, BK_OBSERVE, "observe");
+    }
+}
+
+void
+orders_auto(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    uint64_t count = 0;
+    if (!q->is_all) {
+        give_order(a, q, BK_AUTO, "auto");
+        return;
+    }
+    for (uint32_t slot = 0; slot < services; slot++) {
+        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
+        uint32_t same;
+        bool was_override;
+        if (s == NULL || !s->breaker.override.is_set) {
+            continue;
+        }
+        struct bk_order order = {.name = s->name,
+                                 .name_len = strlen(s->name),
+                                 .mode = BK_AUTO,
+                                 .actor = a->peer->actor};
+        bk_fleet_order(r->fleet, a->now_ns, &order, &same, &was_override);
+        registry_note(r, a->now_ns, a->peer->actor, &q->text);
+        count++;
+    }
+    struct bk_json j = begin_object(a);
+    bk_json_u64(&j, "overrides_removed", count);
+    bk_json_close(&j, '}');
+    registry_record(r, a->now_ns, "*", a->peer->actor, "auto all", 8);
+    a->needs_disk = true;
+}
+
+/* ---- configuration ---- */
+
+static void
+say_setting(struct answer *a, const char *service, size_t key)
+{
+    const struct registry *r = a->commands->registry;
+    uint8_t origins[64];
+    struct bk_policy policy;
+    char value[BK_LINE_MAX];
+    struct bk_text t;
+    struct bk_json j = begin_object(a);
+    config_effective(r->config, service, &policy, origins);
+    bk_text_init(&t, value, sizeof(value));
+    bk_policy_print(&policy, key, &t);
+    bk_json_string(&j, "service", service);
+    bk_json_string(&j, "key", bk_key_name(key));
+    bk_json_string(&j, "value", value);
+    bk_json_string(&j, "origin",
+                   bk_origin_name((enum bk_origin)origins[key]));
+    bk_json_close(&j, '}');
+}
+
+/* Applies the changed configuration of one service and writes it down. */
+static void
+apply(struct answer *a, uint32_t slot, size_t key, bool is_set)
+{
+    struct registry *r = a->commands->registry;
+    char name[BK_NAME_SIZE];
+    char value[BK_LINE_MAX];
+    char line[BK_REASON_SIZE];
+    struct bk_policy policy;
+    struct bk_text t;
+    memcpy(name, bk_fleet_service(r->fleet, slot)->name, sizeof(name));
+    config_effective(r->config, name, &policy, NULL);
+    bk_text_init(&t, value, sizeof(value));
+    bk_policy_print(&policy, key, &t);
+    r->job = store_put_setting(r->store, name, bk_key_name(key),
+                               is_set ? value : NULL);
+    bk_text_init(&t, line, sizeof(line));
+    bk_text_put(&t, is_set ? "set " : "unset ");
+    bk_text_put(&t, bk_key_name(key));
+    bk_text_put(&t, is_set ? "=" : "");
+    bk_text_put(&t, is_set ? value : "");
+    registry_note(r, a->now_ns, a->peer->actor, NULL);
+    registry_record(r, a->now_ns, name, a->peer->actor, line, t.len);
+    say_setting(a, name, key);
+    a->needs_disk = true;
+}
+
+/* The value SET before, as text, so that a failed change can be taken back. */
+static bool
+print_set(const struct registry *r, const char *name, size_t key,
+          struct bk_text *out)
+{
+    uint8_t origins[64];
+    struct bk_policy policy;
+    config_effective(r->config, name, &policy, origins);
+    bk_policy_print(&policy, key, out);
+    return origins[key] == BK_FROM_SET;
+}
+
+void
+orders_set(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    char name[BK_NAME_SIZE];
+    char sentence[256];
+    char before[BK_LINE_MAX];
+    struct bk_text error;
+    struct bk_text old;
+    uint32_t slot;
+    bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
+    bk_text_init(&error, sentence, sizeof(sentence));
+    bk_text_init(&old, before, sizeof(before));
+    int key = bk_key_find(q->key.at, q->key.len);
+    bool was_set = key >= 0 && print_set(r, name, (size_t)key, &old);
+    if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
+                    q->value.len, &error)) {
+        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
+        return;
+    }
+    enum bk_error failed =
+        bk_fleet_make(r->fleet, a->now_ns, name, strlen(name), &slot);
+    if (failed == BK_OK) {
+        failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
+    }
+    if (failed == BK_OK) {
+        apply(a, slot, (size_t)key, true);
+        return;
+    }
+    if (was_set) {
+        config_set(r->config, name, q->key.at, q->key.len, before, old.len,
+                   &error);
+    } else {
+        config_unset(r->config, name, q->key.at, q->key.len, &error);
+    }
+    answer_error(a, failed);
+}
+
+void
+orders_unset(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    uint32_t slot = bk_fleet_find(r->fleet, q->service.at, q->service.len);
+    char sentence[256];
+    struct bk_text error;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    if (slot == BK_NO_SLOT) {
+        answer_error(a, BK_ERR_UNKNOWN_SERVICE);
+        return;
+    }
+    if (!config_unset(r->config, bk_fleet_service(r->fleet, slot)->name,
+                      q->key.at, q->key.len, &error)) {
+        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
+        return;
+    }
+    enum bk_error failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
+    if (failed != BK_OK) {
+        answer_error(a, failed);
+        return;
+    }
+    apply(a, slot, (size_t)bk_key_find(q->key.at, q->key.len), false);
+}
+
+void
+orders_config(struct answer *a, const struct bk_request *q)
+{
+    const struct registry *r = a->commands->registry;
+    char name[BK_NAME_SIZE] = "";
+    char value[BK_LINE_MAX];
+    uint8_t origins[64];
+    struct bk_policy policy;
+    struct bk_text t;
+    if (!q->is_all) {
+        bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
+        if (bk_fleet_find(r->fleet, name, q->service.len) == BK_NO_SLOT) {
+            answer_error(a, BK_ERR_UNKNOWN_SERVICE);
+            return;
+        }
+    }
+    config_effective(r->config, name, &policy, origins);
+    struct bk_json j = begin_object(a);
+    if (q->is_all) {
+        bk_json_null(&j, "service");
+    } else {
+        bk_json_string(&j, "service", name);
+    }
+    bk_json_open(&j, "config", '{');
+    for (size_t key = 0; key < bk_key_count(); key++) {
+        bk_text_init(&t, value, sizeof(value));
+        bk_policy_print(&policy, key, &t);
+        bk_json_open(&j, bk_key_name(key), '{');
+        bk_json_string(&j, "value", value);
+        bk_json_string(&j, "origin",
+                       bk_origin_name((enum bk_origin)origins[key]));
+        bk_json_close(&j, '}');
+    }
+    bk_json_close(&j, '}');
+    bk_json_close(&j, '}');
+}
+
+void
+orders_reload(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    char sentence[512];
+    struct bk_text error;
+    (void)q;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    if (!config_reload(r->config, &error)) {
+        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
+        return;
+    }
+    registry_reconfigure(r, a->now_ns);
+    registry_record(r, a->now_ns, "*", a->peer->actor, "reload", 6);
+    struct bk_json j = begin_object(a);
+    bk_json_u64(&j, "services", bk_fleet_count(r->fleet));
+    bk_json_close(&j, '}');
+    a->needs_disk = true;
+}
+
+/* ---- HISTORY, FORGET ---- */
+
+void
+orders_history(struct answer *a, const struct bk_request *q)
+{
+    struct commands *c = a->commands;
+    struct registry *r = c->registry;
+    char name[BK_NAME_SIZE];
+    if (!q->is_all &&
+        bk_fleet_find(r->fleet, q->service.at, q->service.len) == BK_NO_SLOT) {
+        answer_error(a, BK_ERR_UNKNOWN_SERVICE);
+        return;
+    }
+    bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
+    uint64_t ticket = ++c->tickets;
+    size_t index = reply_add_due(a->reply);
+    if (!a->reply->is_short) {
+        a->reply->answers[index].ticket = ticket;
+    }
+    a->is_later = true;
+    store_ask_history(r->store, q->is_all ? NULL : name,
+                      q->count < HISTORY_MAX ? q->count : HISTORY_MAX, ticket);
+    store_flush(r->store);
+}
+
+static void
+fill_history(struct reply *reply, size_t index, const struct store_done *done)
+{
+    size_t len = done->json != NULL ? done->json_len : 0;
+    char *line = malloc(len + 256);
+    struct bk_text t;
+    if (line == NULL) {
+        reply->is_short = true;
+        reply_fill(reply, index, NULL, 0);
+        return;
+    }
+    bk_text_init(&t, line, len + 256);
+    if (done->json != NULL) {
+        bk_text_put(&t, "OK ");
+        bk_text_put_n(&t, done->json, len);
+    } else {
+        bk_write_error(&t, BK_ERR_UNAVAILABLE, done->text);
+    }
+    reply_fill(reply, index, line, t.len);
+}
+
+void
+orders_fill_history(struct reply *waiting, const struct store_done *done)
+{
+    for (struct reply *r = waiting; r != NULL; r = r->next) {
+        for (size_t i = 0; i < r->count; i++) {
+            if (r->answers[i].is_due && r->answers[i].ticket == done->ticket) {
+                fill_history(r, i, done);
+                return;
+            }
+        }
+    }
+}
+
+void
+orders_forget(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    uint32_t slot = bk_fleet_find(r->fleet, q->service.at, q->service.len);
+    if (slot == BK_NO_SLOT) {
+        answer_error(a, BK_ERR_UNKNOWN_SERVICE);
+        return;
+    }
+    char name[BK_NAME_SIZE];
+    const struct bk_service *s = bk_fleet_service(r->fleet, slot);
+    uint64_t generation = s->breaker.generation;
+    memcpy(name, s->name, sizeof(name));
+    registry_record(r, a->now_ns, name, a->peer->actor, "forget", 6);
+    bk_fleet_forget(r->fleet, name, strlen(name));
+    config_forget(r->config, name);
+    r->job = store_put_forgotten(r->store, name, generation);
+    struct bk_json j = begin_object(a);
+    bk_json_string(&j, "service", name);
+    bk_json_u64(&j, "generation", generation);
+    bk_json_close(&j, '}');
+    a->needs_disk = true;
+}

@@ -1,0 +1,59 @@
+#ifndef REPLY_H
+#define REPLY_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The answer to one message: its envelope and a frame for each answered line.
+ * Most go out at once; one that waits for the disk or is written in slices stays
+ * here until it is whole. */
+#include "core/wire.h"
+
+/* What libzmq puts in front, the envelope, the delimiter. */
+#define REPLY_ROUTE_MAX (1 + BK_ENVELOPE_MAX + 1)
+#define REPLY_ROUTE_OCTETS 256
+
+struct reply_frame {
+    size_t len;
+    char at[REPLY_ROUTE_OCTETS];
+};
+
+struct reply_answer {
+    size_t from; /* within the arena */
+    size_t len;
+    char *own; /* or: its own memory, freed with the reply */
+    uint64_t ticket; /* due: what history it waits for */
+    bool is_due; /* somebody still has to fill it */
+    bool needs_disk;
+};
+
+struct reply {
+    struct reply *next; /* of those that wait */
+    void *socket;
+    struct reply_frame route[REPLY_ROUTE_MAX];
+    size_t route_count;
+    struct reply_answer *answers;
+    size_t count;
+    size_t room;
+    char *arena;
+    size_t arena_len;
+    size_t arena_room;
+    size_t due;   /* answers not filled yet */
+    uint64_t job; /* the store must have done this one; 0: none */
+    bool is_short; /* memory ran out: the reply cannot be sent */
+};
+
+struct reply *reply_new(void);
+void reply_free(struct reply **r);
+void reply_clear(struct reply *r);
+/* Adds a finished answer. */
+void reply_add(struct reply *r, const char *text, size_t len);
+/* Adds an answer that comes later; its index. */
+size_t reply_add_due(struct reply *r);
+/* Fills one; `own` was malloc'ed and belongs to the reply now. */
+void reply_fill(struct reply *r, size_t index, char *own, size_t len);
+/* Every answer that needed the disk becomes this error. */
+void reply_fail_disk(struct reply *r, const char *why);
+bool reply_is_whole(const struct reply *r, uint64_t saved_job);
+/* Sends it, never waiting. False: the peer is gone or does not read. */
+bool reply_send(const struct reply *r);
+
+#endif

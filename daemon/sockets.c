@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/sockets.h"
+#include "core/wire.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+/* Messages queued for one peer, each way, before it is held back (in) or its
+ * answers are dropped and counted (out). */
+#define QUEUE_MESSAGES 1000
+#define HANDSHAKE_MS 2000
+#define LINGER_MS 250
+
+struct door {
+    const char *name;
+    mode_t mode;
+    int type;
+};
+
+static const struct door doors[GATE_DOORS] = {
+    [GATE_WORKER] = {"worker.sock", 0660, ZMQ_ROUTER},
+    [GATE_OPERATOR] = {"operator.sock", 0600, ZMQ_ROUTER},
+    [GATE_EVENTS] = {"events.sock", 0660, ZMQ_PUB}};
+
+static bool
+fail(struct bk_text *error, const char *what)
+{
+    bk_text_put(error, what);
+    bk_text_put(error, ": ");
+    bk_text_put(error, zmq_strerror(zmq_errno()));
+    return false;
+}
+
+static bool
+set(void *socket, int option, int value)
+{
+    return zmq_setsockopt(socket, option, &value, sizeof(value)) == 0;
+}
+
+/* Options set after the bind would be ignored without a word. */
+static bool
+configure(void *socket, int type, int fd)
+{
+    int64_t longest = BK_FRAME_MAX;
+    return set(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) &&
+           set(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
+           set(socket, ZMQ_LINGER, LINGER_MS) &&
+           set(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&
+           zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &longest, sizeof(longest)) ==
+               0 &&
+           (type != ZMQ_ROUTER || set(socket, ZMQ_ROUTER_MANDATORY, 1)) &&
+           set(socket, ZMQ_USE_FD, fd);
+}
+
+static void *
+open_door(struct sockets *s, const struct rundir *dir, enum gate_door door,
+          struct bk_text *error)
+{
+    char path[PATH_MAX];
+    char endpoint[PATH_MAX + 8];
+    int fd = gate_listen(dir, door, doors[door].name, doors[door].mode, error);
+    if (fd < 0) {
+        return NULL;
+    }
+    s->fds[door] = fd;
+    void *socket = zmq_socket(s->context, doors[door].type);
+    rundir_file(dir, doors[door].name, path);
+    snprintf(endpoint, sizeof(endpoint), "ipc://%s", path);
+    if (socket == NULL || !configure(socket, doors[door].type, fd) ||
+        zmq_bind(socket, endpoint) != 0) {
+        fail(error, endpoint);
+        if (socket != NULL) {
+            zmq_close(socket);
+        }
+        return NULL;
+    }
+    return socket;
+}
+
+bool
+sockets_open(struct sockets *s, const struct rundir *dir, struct bk_text *error)
+{
+    memset(s, 0, sizeof(*s));
+    for (int door = 0; door < GATE_DOORS; door++) {
+        s->fds[door] = -1;
+    }
+    s->context = zmq_ctx_new();
+    if (s->context == NULL) {
+        return fail(error, "cannot start ZeroMQ");
+    }
+    zmq_ctx_set(s->context, ZMQ_BLOCKY, 0);
+    zmq_ctx_set(s->context, ZMQ_IO_THREADS, 1);
+    s->events = open_door(s, dir, GATE_EVENTS, error);
+    s->operator_ =
+        s->events != NULL ? open_door(s, dir, GATE_OPERATOR, error) : NULL;
+    s->worker =
+        s->operator_ != NULL ? open_door(s, dir, GATE_WORKER, error) : NULL;
+    return s->worker != NULL;
+}
+
+void
+sockets_close(struct sockets *s, const struct rundir *dir)
+{
+    void *const all[] = {s->worker, s->operator_, s->events};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+        if (all[i] != NULL) {
+            zmq_close(all[i]);
+        }
+    }
+    for (int door = 0; s->context != NULL && door < GATE_DOORS; door++) {
+        if (s->fds[door] >= 0 && rundir_file(dir, doors[door].name, path)) {
+            unlink(path);
+        }
+    }
+    if (s->context != NULL) {
+        while (zmq_ctx_term(s->context) != 0 && zmq_errno() == EINTR) {
+        }
+        s->context = NULL;
+    }
+}
