@@ -160,7 +160,7 @@ class Crash(harness.Case):
             told = {s: e for s, e in listener.events.items() if s not in known}
         if not told:
             return
-        rows = client.document("HISTORY * 20000")["history"]
+        rows = client.document("HISTORY * 10000")["history"]
         history = {r["seq"]: r for r in rows}
         for seq, event in told.items():
             self.assertIn(seq, history)

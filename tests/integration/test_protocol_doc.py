@@ -118,11 +118,11 @@ class Documents(harness.Case):
                  "OBSERVE": "OBSERVE s -", "AUTO": "AUTO s",
                  "SET": "SET s ramp 1s", "UNSET": "UNSET s ramp",
                  "RELOAD": "RELOAD", "FORGET": "FORGET s",
-                 "RESET *": "RESET *"}
+                 "RESET *": "RESET *", "AUTO *": "AUTO *"}
         operator.ask("TRIP s -")
         for row in re.findall(r"^\| (`.*?) \| (.*?) \|$", table, re.M):
             document = re.search(r"`\{(.*?)\}`", row[1])[1]
-            told = re.findall(r'"(\w+)"', document.split("[")[0])
+            told = re.findall(r'"(\w+)"', re.sub(r"\[.*?\]", "", document))
             for command in re.findall(r"`([A-Z]+(?: \*)?)", row[0]):
                 if command not in lines:
                     continue

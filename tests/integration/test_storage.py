@@ -279,9 +279,9 @@ class Events(harness.Case):
         operator.document("RESET s fine again")
         topic, body = events.receive()
         after = json.loads(body)
-        self.assertEqual((after["seq"], after["from"], after["to"],
-                          after["reason"]),
-                         (event["seq"] + 1, "open", "closed", "operator"))
+        self.assertEqual((after["from"], after["to"], after["reason"]),
+                         ("open", "closed", "operator"))
+        self.assertGreater(after["seq"], event["seq"])
         self.assertEqual(after["actor"],
                          f"{os.getuid()}:{os.getgid()}:{os.getpid()}")
 
