@@ -46,6 +46,20 @@ uint64_t bk_fleet_hash(const char *name, size_t len);
 /* `now_ns`, or the latest instant seen when that is later. */
 int64_t bk_fleet_clamp(struct bk_fleet *f, int64_t now_ns);
 
+/* The bucket where a name is, or the empty one where it would go. */
+uint32_t bk_fleet_bucket(const struct bk_fleet *f, const char *name,
+                         size_t len);
+/* Takes a name out of the table. */
+void bk_fleet_unlink(struct bk_fleet *f, const char *name);
+/* Puts a service into the heap of deadlines, and takes it out. */
+void bk_fleet_add_timer(struct bk_fleet *f, uint32_t slot);
+void bk_fleet_remove_timer(struct bk_fleet *f, uint32_t slot);
+/* The service must be published. */
+void bk_fleet_mark_dirty(struct bk_fleet *f, uint32_t slot);
+/* The services that require this one must be: their verdict may be another. */
+void bk_fleet_touch_dependants(struct bk_fleet *f, const char *name);
+void bk_fleet_void_permits(struct bk_fleet *f, struct bk_service *s);
+
 /* Runs one event on a service and carries out what concerns the fleet: permits
  * void, a note, services that require it. The timer is left to settle. */
 struct bk_effects bk_fleet_step(struct bk_fleet *f, uint32_t slot,

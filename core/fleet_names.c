@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fleet's names (a hash table with open addressing) and its policies, each
+ * kept once however many services share it. */
+#include "core/bug.h"
+#include "core/fleet_private.h"
+#include <string.h>
+
+/* ---- names ---- */
+
+/* FNV-1a, 64 bits (Fowler, Noll, Vo). */
+uint64_t
+bk_fleet_hash(const char *name, size_t len)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = 0; i < len; i++) {
+        hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash ^ (hash >> 32);
+}
+
+static bool
+has_name(const char *stored, const char *name, size_t len)
+{
+    return memcmp(stored, name, len) == 0 && stored[len] == '\0';
+}
+
+/* The bucket where a name is, or the empty one where it would go. */
+uint32_t
+bk_fleet_bucket(const struct bk_fleet *f, const char *name, size_t len)
+{
+    uint32_t mask = f->bucket_count - 1;
+    uint32_t at = (uint32_t)bk_fleet_hash(name, len) & mask;
+    while (f->buckets[at] != BK_NO_SLOT &&
+           !has_name(f->services[f->buckets[at]].name, name, len)) {
+        at = (at + 1) & mask;
+    }
+    return at;
+}
+
+uint32_t
+bk_fleet_find(const struct bk_fleet *f, const char *name, size_t len)
+{
+    if (len == 0 || len >= BK_NAME_SIZE) {
+        return BK_NO_SLOT;
+    }
+    return f->buckets[bk_fleet_bucket(f, name, len)];
+}
+
+/* Takes a name out of the open-addressed table: what follows in the same run
+ * moves up, so that no search stops short of it. */
+void
+bk_fleet_unlink(struct bk_fleet *f, const char *name)
+{
+    uint32_t mask = f->bucket_count - 1;
+    uint32_t hole = bk_fleet_bucket(f, name, strlen(name));
+    for (uint32_t at = (hole + 1) & mask; f->buckets[at] != BK_NO_SLOT;
+         at = (at + 1) & mask) {
+        const char *other = f->services[f->buckets[at]].name;
+        uint32_t home = (uint32_t)bk_fleet_hash(other, strlen(other)) & mask;
+        if (((at - home) & mask) >= ((at - hole) & mask)) {
+            f->buckets[hole] = f->buckets[at];
+            hole = at;
+        }
+    }
+    f->buckets[hole] = BK_NO_SLOT;
+}
+
+const struct bk_route *
+bk_fleet_route(const struct bk_fleet *f, const char *name, size_t len)
+{
+    if (len == 0 || len >= BK_NAME_SIZE) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < f->route_count; i++) {
+        if (has_name(f->routes[i].name, name, len)) {
+            return &f->routes[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- policies ---- */
+
+uint32_t
+bk_fleet_take_policy(struct bk_fleet *f, const struct bk_policy *policy)
+{
+    uint32_t free_at = BK_NO_SLOT;
+    for (uint32_t i = 0; i < f->limits.policies; i++) {
+        if (f->policy_users[i] == 0) {
+            free_at = free_at == BK_NO_SLOT ? i : free_at;
+        } else if (memcmp(&f->policies[i], policy, sizeof(*policy)) == 0) {
+            f->policy_users[i]++;
+            return i;
+        }
+    }
+    if (free_at != BK_NO_SLOT) {
+        f->policies[free_at] = *policy;
+        f->policy_edition++;
+        f->policy_users[free_at] = 1;
+    }
+    return free_at;
+}
+
+void
+bk_fleet_drop_policy(struct bk_fleet *f, uint32_t policy)
+{
+    BK_ASSERT(policy < f->limits.policies && f->policy_users[policy] > 0);
+    f->policy_users[policy]--;
+}
+
+const struct bk_policy *
+bk_fleet_policy(const struct bk_fleet *f, uint32_t policy)
+{
+    BK_ASSERT(policy < f->limits.policies);
+    return f->policy_users[policy] > 0 ? &f->policies[policy] : NULL;
+}
+
+const struct bk_policy *
+bk_fleet_policy_of(const struct bk_fleet *f, uint32_t slot)
+{
+    return &f->policies[f->services[slot].policy];
+}
