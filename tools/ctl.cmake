@@ -12,3 +12,8 @@ target_compile_definitions(breakerctl PRIVATE
 target_link_libraries(breakerctl PRIVATE
     bk_core PkgConfig::ZMQ PkgConfig::SQLITE PkgConfig::JANSSON)
 install(TARGETS breakerctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(page breakerctl.1 breakerd.8 breakerd.conf.5)
+    string(REGEX REPLACE "^.*\\." "" section ${page})
+    install(FILES ${PROJECT_SOURCE_DIR}/docs/man/${page}
+            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+endforeach()

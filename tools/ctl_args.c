@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* More lines than anybody reads; also the bound of a question for history. */
-#define LIMIT_MAX 100000
+#define LIMIT_MAX 10000
 
 struct option_row {
     enum ctl_option option;
@@ -112,7 +112,7 @@ static const struct option_row option_rows[] = {
     {CTL_OVERRIDES, 0, "overrides", NULL, "with --all: remove overrides too",
      read_flag},
     {CTL_YES, 'y', "yes", NULL, "do not ask", read_flag},
-    {CTL_LIMIT, 'n', "limit", "N", "at most this many lines (1 to 100000)",
+    {CTL_LIMIT, 'n', "limit", "N", "at most this many lines (1 to 10000)",
      read_limit},
     {CTL_DB, 0, "db", "FILE", "the daemon's database file", read_db},
     {CTL_OPERATOR, 0, "operator", NULL,

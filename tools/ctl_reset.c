@@ -56,27 +56,6 @@ reset_names(const struct ctl *c, const char *const *names, size_t count)
     return exit;
 }
 
-/* Names in `overrides` of the answer, as an array of strings it owns. */
-static enum ctl_exit
-reset_overrides(const struct ctl *c, const json_t *overrides)
-{
-    size_t count = json_array_size(overrides);
-    const char **names = ctl_memory(NULL, count * sizeof *names);
-    enum ctl_exit exit = CTL_DONE;
-    size_t found = 0;
-
-    for (size_t i = 0; i < count; i++) {
-        const char *name = json_string_value(json_array_get(overrides, i));
-
-        if (name != NULL && ask_check_name(name) == CTL_DONE)
-            names[found++] = name;
-    }
-    if (found > 0)
-        exit = reset_names(c, names, found);
-    free(names);
-    return exit;
-}
-
 static void
 print_kept(const json_t *overrides)
 {
@@ -93,37 +72,49 @@ print_kept(const json_t *overrides)
     }
 }
 
+static void
+print_all(const struct ctl *c, const json_t *json)
+{
+    long long count = json_integer_value(json_object_get(json, "reset"));
+
+    if (c->is_json)
+        ask_print(json);
+    else
+        printf(
+            "%lld %s reset: closed, nothing counted, calls are let through\n",
+            count, count == 1 ? "service" : "services");
+    print_kept(json_object_get(json, "overrides"));
+}
+
+/* One message: with --overrides those are removed first, so that nothing can come
+ * between the two. */
 static enum ctl_exit
 reset_all(const struct ctl *c)
 {
+    bool with_overrides = (c->given & CTL_OVERRIDES) != 0;
     struct ask_lines lines = {0};
     struct link_reply reply;
-    const json_t *overrides;
-    json_t *json;
+    json_t *json = NULL;
+    json_t *removed = NULL;
     enum ctl_exit exit = confirm(c);
 
     if (exit != CTL_DONE)
         return exit;
+    if (with_overrides)
+        ask_add(&lines, "AUTO", "*", c->reason, NULL);
     ask_add(&lines, "RESET", "*", c->reason, NULL);
     exit = ask_all(c, ASK_OPERATOR, &lines, &reply);
     ask_free(&lines);
     if (exit != CTL_DONE)
         return exit;
-    exit = ask_json(&reply, 0, NULL, &json);
+    if (with_overrides)
+        exit = ask_json(&reply, 0, NULL, &removed);
+    if (exit == CTL_DONE)
+        exit = ask_json(&reply, reply.count - 1, NULL, &json);
+    if (exit == CTL_DONE)
+        print_all(c, json);
     link_reply_free(&reply);
-    if (exit != CTL_DONE)
-        return exit;
-    overrides = json_object_get(json, "overrides");
-    if (c->is_json)
-        ask_print(json);
-    else
-        printf("%lld services reset: closed, nothing counted, calls are let "
-               "through\n",
-               (long long)json_integer_value(json_object_get(json, "reset")));
-    if ((c->given & CTL_OVERRIDES) != 0)
-        exit = reset_overrides(c, overrides);
-    else
-        print_kept(overrides);
+    json_decref(removed);
     json_decref(json);
     return exit;
 }

@@ -71,6 +71,13 @@ put_override(struct bk_text *out, const json_t *override)
     }
 }
 
+static void
+next_part(struct bk_text *out)
+{
+    if (out->len > 0)
+        bk_text_put(out, "; ");
+}
+
 /* What else is going on, in few words. */
 static void
 put_note(struct bk_text *out, const json_t *row)
@@ -85,21 +92,24 @@ put_note(struct bk_text *out, const json_t *row)
         ctl_duration(left, hold_ms);
         bk_text_put(out, "held for ");
         bk_text_put(out, left);
-        bk_text_put(out, "  ");
     }
     if (step > 0) {
+        next_part(out);
         bk_text_put(out, "ramp step ");
         bk_text_put_u64(out, step);
-        bk_text_put(out, " of 10  ");
+        bk_text_put(out, " of 10");
     }
     if (number(permits, "limit") > 0 && number(permits, "in_use") > 0) {
+        next_part(out);
         bk_text_put_u64(out, number(permits, "in_use"));
         bk_text_put(out, " of ");
         bk_text_put_u64(out, number(permits, "limit"));
-        bk_text_put(out, " permits out  ");
+        bk_text_put(out, " permits out");
     }
-    if (json_is_object(override))
+    if (json_is_object(override)) {
+        next_part(out);
         put_override(out, override);
+    }
 }
 
 static void

@@ -200,15 +200,20 @@ tell_closed(struct story *s)
 {
     const struct bk_breaker *b = &s->service->record.breaker;
     const struct bk_policy *p = &s->service->policy;
+    uint32_t left = p->failure_threshold > b->consecutive_failures
+                        ? p->failure_threshold - b->consecutive_failures
+                        : 0;
     char rate[STORY_WORD_SIZE];
     char slow[STORY_WORD_SIZE];
     char length[STORY_WORD_SIZE];
 
     if (b->mode == BK_BYPASS)
         return;
-    if (p->failure_threshold > b->consecutive_failures)
-        story_add(s->next, "%u more failures in a row open it",
-                  p->failure_threshold - b->consecutive_failures);
+    if (left > 0)
+        story_add(s->next,
+                  left == 1 ? "%u more failure opens it"
+                            : "%u more failures in a row open it",
+                  left);
     if (p->failure_rate_ppm > 0)
         story_add(s->next,
                   "%s failures in the window open it, from %u calls on",
@@ -240,9 +245,9 @@ story_next(struct story *s)
         return;
     if (b->state == BK_OPEN) {
         note_instant(s, b->open_until_ns);
-        story_add(s->next, "at most %u %s let through at once from %s", probes,
-                  probes == 1 ? "probe is" : "probes are",
-                  when(at, s, b->open_until_ns));
+        story_add(s->next, "%s probing begins: at most %u %s at once",
+                  when(at, s, b->open_until_ns), probes,
+                  probes == 1 ? "probe" : "probes");
         tell_probing(s, 0);
     } else if (b->state == BK_HALF_OPEN) {
         tell_probing(s, b->probe_successes);
