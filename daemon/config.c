@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/config.h"
 #include "daemon/config_file.h"
 #include "daemon/log.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/config_section.h"
 #include <errno.h>
 #include <fcntl.h>

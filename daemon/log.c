@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/log.h"
+#include "daemon/clock.h"
 #include <errno.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Octets of a line; what is longer is cut. */
@@ -15,7 +14,7 @@
 static struct {
     pthread_mutex_t mutex;
     enum log_level level;
-    time_t second;     /* the one `lines` counts in */
+    int64_t second;    /* the one `lines` counts in */
     unsigned lines;    /* written in it */
     unsigned left_out; /* since the last line that was written */
 } log_state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .level = LOG_INFO};
@@ -63,11 +62,10 @@ tell_left_out(void)
 static int
 has_room(void)
 {
-    struct timespec now;
+    int64_t second = clock_mono_ns() / 1000000000;
 
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-    if (now.tv_sec != log_state.second) {
-        log_state.second = now.tv_sec;
+    if (second != log_state.second) {
+        log_state.second = second;
         log_state.lines = 0;
         if (log_state.left_out > 0)
             tell_left_out();

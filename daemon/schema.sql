@@ -30,9 +30,10 @@ CREATE TABLE settings (
 ) WITHOUT ROWID;
 
 CREATE TABLE forgotten (
-    name       TEXT PRIMARY KEY,
+    seq        INTEGER PRIMARY KEY, -- in the order they were forgotten
+    name       TEXT NOT NULL UNIQUE,
     generation INTEGER NOT NULL
-) WITHOUT ROWID;
+);
 
 CREATE TABLE history (
     seq        INTEGER PRIMARY KEY,

@@ -20,8 +20,8 @@ struct store_event {
     enum bk_mode mode;
     enum bk_cause cause;
     uint64_t generation;
-    char actor[BK_ACTOR_SIZE];  /* uid:gid:pid, or "-" for the machine */
-    char text[BK_REASON_SIZE];  /* the operator's words, or "" */
+    char actor[BK_ACTOR_SIZE]; /* uid:gid:pid, or "-" for the machine */
+    char text[BK_REASON_SIZE]; /* the operator's words, or "" */
 };
 
 /* What the file held at start, handed out row by row. Wall-clock ends have been
@@ -69,8 +69,8 @@ uint64_t store_put_forgotten(struct store *s, const char *name,
 uint64_t store_put_meta(struct store *s, const struct store_meta *meta);
 /* Asks for the newest `limit` lines (service NULL: of all) as JSON
  * {"history":[...]} newest last; `ticket` comes back with the answer. */
-uint64_t store_ask_history(struct store *s, const char *service,
-                           uint64_t limit, uint64_t ticket);
+uint64_t store_ask_history(struct store *s, const char *service, uint64_t limit,
+                           uint64_t ticket);
 /* Wakes the thread: everything put since the last call is one batch. */
 void store_flush(struct store *s);
 
@@ -78,11 +78,11 @@ void store_flush(struct store *s);
 int store_fd(const struct store *s);
 
 enum store_answer {
-    STORE_SAVED,  /* every job up to `job` is on disk */
-    STORE_FAILED, /* jobs up to `job` were tried and are not saved yet; they
+    STORE_SAVED,   /* every job up to `job` is on disk */
+    STORE_FAILED,  /* jobs up to `job` were tried and are not saved yet; they
                      are tried again; `text` says why */
-    STORE_HISTORY,/* `json` (free it) answers `ticket`; NULL when it failed */
-    STORE_REBUILD /* the file had to be replaced: put every service, setting,
+    STORE_HISTORY, /* `json` (free it) answers `ticket`; NULL when it failed */
+    STORE_REBUILD  /* the file had to be replaced: put every service, setting,
                      forgotten name and meta again */
 };
 struct store_done {

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/store_file.h"
+#include "daemon/clock.h"
+#include "daemon/log.h"
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Marks a database as ours, "BRKD"; PRAGMA application_id. */
+#define APPLICATION 1112689476
+/* Another process that looks at the file is given this long to end. */
+#define BUSY_MS 1000
+#define NAMES_TRIED 10
+
+extern const char store_schema[]; /* schema.sql */
+
+/* EXCLUSIVE comes before anything touches the file: then the WAL's index lives
+ * in our memory, there is no -shm file, and no reader can keep the WAL from being
+ * written back. Write-back is ours (see store_file_write), not automatic, because
+ * SQLite ignores its errors. */
+static const char setup[] = "PRAGMA trusted_schema = OFF;"
+                            "PRAGMA cell_size_check = ON;"
+                            "PRAGMA mmap_size = 0;"
+                            "PRAGMA temp_store = MEMORY;"
+                            "PRAGMA locking_mode = EXCLUSIVE;"
+                            "PRAGMA journal_mode = WAL;"
+                            "PRAGMA synchronous = FULL;"
+                            "PRAGMA wal_autocheckpoint = 0;"
+                            "PRAGMA journal_size_limit = 4194304;";
+
+static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_ROLLBACK] = "ROLLBACK",
+    [STORE_PUT_SERVICE] =
+        "REPLACE INTO services (name, state, reason, generation, failed_rounds,"
+        " open_until_ms, hold_until_ms, override_mode, override_until_ms,"
+        " override_reason, override_actor, counters, saved_ms)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+    [STORE_DROP_SERVICE] = "DELETE FROM services WHERE name = ?1",
+    [STORE_PUT_SETTING] =
+        "REPLACE INTO settings (service, key, value) VALUES (?1, ?2, ?3)",
+    [STORE_DROP_SETTING] =
+        "DELETE FROM settings WHERE service = ?1 AND key = ?2",
+    [STORE_DROP_SETTINGS] = "DELETE FROM settings WHERE service = ?1",
+    [STORE_PUT_FORGOTTEN] =
+        "REPLACE INTO forgotten (name, generation) VALUES (?1, ?2)",
+    [STORE_DROP_FORGOTTEN] = "DELETE FROM forgotten WHERE name = ?1",
+    [STORE_TRIM_FORGOTTEN] =
+        "DELETE FROM forgotten WHERE seq NOT IN"
+        " (SELECT seq FROM forgotten ORDER BY seq DESC LIMIT ?1)",
+    [STORE_PUT_META] = "REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+    [STORE_PUT_EVENT] =
+        "REPLACE INTO history (seq, at_ms, service, from_state, to_state,"
+        " mode, reason, generation, actor, text)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+    [STORE_TRIM_HISTORY] = "DELETE FROM history WHERE seq <= ?1",
+};
+
+/* What only means that now is a bad time. Out of space has several spellings
+ * below SQLite; where it calls them an I/O error, errno tells. */
+enum store_trouble
+store_trouble_of(sqlite3 *db, int code)
+{
+    switch (code & 0xff) {
+    case SQLITE_OK:
+    case SQLITE_ROW:
+    case SQLITE_DONE:
+        return STORE_GOOD;
+    case SQLITE_FULL:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+    case SQLITE_NOMEM:
+    case SQLITE_INTERRUPT:
+        return STORE_LATER;
+    case SQLITE_IOERR:
+        if (code == SQLITE_IOERR_NOMEM)
+            return STORE_LATER;
+        if (db != NULL) {
+            int why = sqlite3_system_errno(db);
+
+            if (why == ENOSPC || why == EDQUOT || why == EFBIG)
+                return STORE_LATER;
+        }
+        return STORE_BROKEN;
+    default:
+        return STORE_BROKEN;
+    }
+}
+
+static enum store_trouble
+fail(struct store_file *f, int code, struct bk_text *error)
+{
+    bk_text_put(error,
+                f->db != NULL ? sqlite3_errmsg(f->db) : sqlite3_errstr(code));
+    return store_trouble_of(f->db, code);
+}
+
+enum store_trouble
+store_prepare(struct store_file *f, const char *sql, sqlite3_stmt **out,
+              struct bk_text *error)
+{
+    int code = sqlite3_prepare_v3(f->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
+                                  out, NULL);
+
+    return code == SQLITE_OK ? STORE_GOOD : fail(f, code, error);
+}
+
+static enum store_trouble
+run(struct store_file *f, const char *sql, struct bk_text *error)
+{
+    int code = sqlite3_exec(f->db, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? STORE_GOOD : fail(f, code, error);
+}
+
+/* The first column of the first row of `sql`, as text and as a number. */
+static enum store_trouble
+ask(struct store_file *f, const char *sql, char *text, size_t size,
+    int64_t *number, struct bk_text *error)
+{
+    sqlite3_stmt *st;
+    enum store_trouble trouble = store_prepare(f, sql, &st, error);
+
+    text[0] = '\0';
+    *number = 0;
+    if (trouble != STORE_GOOD)
+        return trouble;
+    if (sqlite3_step(st) == SQLITE_ROW) {
+        const unsigned char *got = sqlite3_column_text(st, 0);
+
+        if (got != NULL)
+            bk_copy_text(text, size, (const char *)got,
+                         strlen((const char *)got));
+        *number = sqlite3_column_int64(st, 0);
+    } else {
+        trouble = fail(f, sqlite3_errcode(f->db), error);
+        if (trouble == STORE_GOOD)
+            trouble = STORE_BROKEN;
+    }
+    (void)sqlite3_finalize(st);
+    return trouble;
+}
+
+static enum store_trouble
+check(struct store_file *f, struct bk_text *error)
+{
+    char text[256];
+    int64_t number;
+    enum store_trouble trouble =
+        ask(f, "PRAGMA journal_mode", text, sizeof text, &number, error);
+
+    if (trouble != STORE_GOOD)
+        return trouble;
+    if (strcmp(text, "wal") != 0) {
+        bk_text_put(error, "its directory cannot hold a write-ahead log");
+        return STORE_LATER;
+    }
+    trouble =
+        ask(f, "PRAGMA quick_check(1)", text, sizeof text, &number, error);
+    if (trouble == STORE_GOOD && strcmp(text, "ok") != 0) {
+        bk_text_put(error, text);
+        return STORE_BROKEN;
+    }
+    return trouble;
+}
+
+/* Tables and version in one transaction: a file that has one has both. */
+static enum store_trouble
+create(struct store_file *f, struct bk_text *error)
+{
+    char mark[128];
+    enum store_trouble trouble = run(f, "BEGIN IMMEDIATE", error);
+
+    (void)snprintf(mark, sizeof mark,
+                   "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+                   APPLICATION, STORE_SCHEMA_VERSION);
+    if (trouble == STORE_GOOD)
+        trouble = run(f, store_schema, error);
+    if (trouble == STORE_GOOD)
+        trouble = run(f, mark, error);
+    if (trouble == STORE_GOOD)
+        trouble = run(f, "COMMIT", error);
+    return trouble;
+}
+
+static enum store_trouble
+prepare_all(struct store_file *f, struct bk_text *error)
+{
+    enum store_trouble trouble = STORE_GOOD;
+
+    for (int i = 0; i < STORE_STATEMENT_COUNT && trouble == STORE_GOOD; i++)
+        trouble =
+            store_prepare(f, statement_texts[i], &f->statements[i], error);
+    return trouble;
+}
+
+/* A database that is nobody's yet gets our tables; one of ours must have them; a
+ * stranger's, or one of a later version, is left alone. */
+static enum store_trouble
+migrate(struct store_file *f, struct bk_text *error)
+{
+    char text[32];
+    int64_t version;
+    int64_t application;
+    int64_t tables;
+    enum store_trouble trouble =
+        ask(f, "PRAGMA user_version", text, sizeof text, &version, error);
+
+    if (trouble == STORE_GOOD)
+        trouble = ask(f, "PRAGMA application_id", text, sizeof text,
+                      &application, error);
+    if (trouble == STORE_GOOD)
+        trouble = ask(f, "SELECT count(*) FROM sqlite_schema", text,
+                      sizeof text, &tables, error);
+    if (trouble != STORE_GOOD)
+        return trouble;
+    if (version > STORE_SCHEMA_VERSION) {
+        bk_text_put(error, "it was written by a newer breakerd (its tables are"
+                           " of version ");
+        bk_text_put_i64(error, version);
+        bk_text_put(error, ", this one knows ");
+        bk_text_put_i64(error, STORE_SCHEMA_VERSION);
+        bk_text_put_char(error, ')');
+        return STORE_LATER;
+    }
+    if (version == 0 && tables == 0) {
+        trouble = create(f, error);
+        return trouble == STORE_GOOD ? prepare_all(f, error) : trouble;
+    }
+    trouble =
+        version == STORE_SCHEMA_VERSION ? prepare_all(f, error) : STORE_BROKEN;
+    if (trouble == STORE_BROKEN && application != APPLICATION) {
+        bk_text_init(error, error->at, error->cap);
+        bk_text_put(error, "it is a database, but none of breakerd's");
+        return STORE_LATER;
+    }
+    return trouble;
+}
+
+/* Nothing in the file may run anything: no views, no triggers, no extensions,
+ * no changes of the schema behind SQLite's back. */
+static void
+confine(sqlite3 *db)
+{
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    (void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+    (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 1000000);
+    (void)sqlite3_busy_timeout(db, BUSY_MS);
+    (void)sqlite3_extended_result_codes(db, 1);
+}
+
+static int
+note_wal(void *context, sqlite3 *db, const char *name, int pages)
+{
+    struct store_file *f = context;
+
+    (void)db;
+    (void)name;
+    f->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+enum store_trouble
+store_file_open(struct store_file *f, struct bk_text *error)
+{
+    enum store_trouble trouble;
+    int code = sqlite3_open_v2(
+        f->path, &f->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+
+    if (code != SQLITE_OK) {
+        trouble = fail(f, code, error);
+        store_file_close(f);
+        return trouble;
+    }
+    confine(f->db);
+    trouble = run(f, setup, error);
+    if (trouble == STORE_GOOD)
+        trouble = check(f, error);
+    if (trouble == STORE_GOOD)
+        trouble = migrate(f, error);
+    if (trouble != STORE_GOOD) {
+        store_file_close(f);
+        return trouble;
+    }
+    f->wal_pages = 0;
+    (void)sqlite3_wal_hook(f->db, note_wal, f);
+    return STORE_GOOD;
+}
+
+void
+store_file_close(struct store_file *f)
+{
+    for (int i = 0; i < STORE_STATEMENT_COUNT; i++) {
+        (void)sqlite3_finalize(f->statements[i]);
+        f->statements[i] = NULL;
+    }
+    (void)sqlite3_close(f->db);
+    f->db = NULL;
+}
+
+/* "FILE.corrupt-20261122T071245", or with a number behind when that is taken. */
+static bool
+name_aside(const char *path, char *name, size_t size)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+    char stamp[32];
+
+    if (gmtime_r(&now, &tm) == NULL)
+        return false;
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
+    for (int i = 0; i < NAMES_TRIED; i++) {
+        int len =
+            i == 0 ? snprintf(name, size, "%s.corrupt-%s", path, stamp)
+                   : snprintf(name, size, "%s.corrupt-%s-%d", path, stamp, i);
+
+        if (len < 0 || (size_t)len >= size)
+            return false;
+        if (access(name, F_OK) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The -wal goes with its database: the sqlite3 tool can then still save what is
+ * in both. A -shm is of an older time; ours has none. */
+static bool
+rename_all(const char *path, const char *name)
+{
+    static const char *const ends[] = {"-wal", "-shm"};
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char from[PATH_MAX];
+        char to[PATH_MAX];
+
+        (void)snprintf(from, sizeof from, "%s%s", path, ends[i]);
+        (void)snprintf(to, sizeof to, "%s%s", name, ends[i]);
+        if (rename(from, to) != 0 && errno != ENOENT)
+            return false;
+    }
+    return rename(path, name) == 0 || errno == ENOENT;
+}
+
+bool
+store_file_set_aside(struct store_file *f, const char *why)
+{
+    char name[PATH_MAX - 8];
+
+    if (f->db != NULL) {
+        /* What the -wal holds stays there: nothing is written to a damaged
+         * file any more. */
+        (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                                NULL);
+        store_file_close(f);
+    }
+    if (!name_aside(f->path, name, sizeof name) || !rename_all(f->path, name)) {
+        log_line(LOG_ERROR,
+                 "store %s is damaged (%s) and cannot be renamed: %s", f->path,
+                 why, strerror(errno));
+        return false;
+    }
+    log_line(LOG_ERROR,
+             "store %s is damaged (%s): set aside as %s, a new one begins",
+             f->path, why, name);
+    return true;
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "daemon/log.h"
+#include "daemon/store_file.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* "cannot WHAT PATH: why"; always false, so that it can be returned. */
+static bool
+cannot(struct bk_text *error, const char *what, const char *path)
+{
+    bk_text_put(error, "cannot ");
+    bk_text_put(error, what);
+    bk_text_put(error, " ");
+    bk_text_put(error, path);
+    bk_text_put(error, ": ");
+    bk_text_put(error, strerror(errno));
+    return false;
+}
+
+/* Makes each missing directory on the way; `path` is cut and mended meanwhile. */
+static bool
+make_directories(char *path, struct bk_text *error)
+{
+    for (char *at = path; (at = strchr(at + 1, '/')) != NULL;) {
+        bool is_made;
+
+        *at = '\0';
+        is_made = mkdir(path, 0700) == 0;
+        if (!is_made && errno != EEXIST)
+            return cannot(error, "make directory", path);
+        /* Whatever the umask took away, the owner needs all three. */
+        if (is_made && chmod(path, 0700) != 0)
+            return cannot(error, "make directory", path);
+        *at = '/';
+    }
+    return true;
+}
+
+/* Who owns the directory can put another file in place of ours. */
+static void
+warn_of_directory(char *path)
+{
+    char *end = strrchr(path, '/');
+    struct stat st;
+    bool is_known;
+
+    *end = '\0';
+    is_known = stat(end == path ? "/" : path, &st) == 0;
+    if (is_known && st.st_uid != geteuid() && st.st_uid != 0)
+        log_line(LOG_WARNING, "the directory of %s/%s belongs to user %u", path,
+                 end + 1, (unsigned)st.st_uid);
+    if (is_known && (st.st_mode & S_IWOTH) != 0 && (st.st_mode & S_ISVTX) == 0)
+        log_line(LOG_WARNING, "anybody may write to the directory of %s/%s",
+                 path, end + 1);
+    *end = '/';
+}
+
+/* The file is made here, empty, for its mode: SQLite asks the umask, and gives
+ * the -wal file the mode of the database. Before SQLite opens it, because
+ * closing any descriptor of a file drops the process's locks on it. */
+static bool
+make_file(const char *path, struct bk_text *error)
+{
+    struct stat st;
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+    if (fd >= 0) {
+        bool is_good = fchmod(fd, 0600) == 0;
+
+        (void)close(fd);
+        return is_good || cannot(error, "open store", path);
+    }
+    if (errno != EEXIST || stat(path, &st) != 0)
+        return cannot(error, "open store", path);
+    if (!S_ISREG(st.st_mode)) {
+        bk_text_put(error, "cannot open store ");
+        bk_text_put(error, path);
+        bk_text_put(error, ": not a regular file");
+        return false;
+    }
+    if (st.st_uid != geteuid())
+        log_line(LOG_WARNING, "%s belongs to user %u", path,
+                 (unsigned)st.st_uid);
+    return true;
+}
+
+bool
+store_place_make(const char *path, struct bk_text *error)
+{
+    char copy[PATH_MAX];
+
+    if (bk_copy_text(copy, sizeof copy, path, strlen(path)) != strlen(path)) {
+        bk_text_put(error, "the store's path is too long");
+        return false;
+    }
+    if (!make_directories(copy, error))
+        return false;
+    warn_of_directory(copy);
+    return make_file(path, error);
+}
