@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Commands of workers and the dispatch of all; operators' are in orders.c. */
-#define _GNU_SOURCE
 #include "daemon/commands.h"
 #include "core/status.h"
 #include "daemon/gate.h"

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/events.h"
 #include "core/json.h"
 #include "daemon/wall.h"

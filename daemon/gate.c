@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/gate.h"
 #include "daemon/log.h"
 #include <dirent.h>

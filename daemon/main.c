@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * breakerd: options, start, end. */
-#define _GNU_SOURCE
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/loop.h"

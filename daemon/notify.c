@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/notify.h"
 #include <stddef.h>
 #include <stdlib.h>

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/orders.h"
 #include "core/json.h"
 #include <stdlib.h>

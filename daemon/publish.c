@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/publish.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"

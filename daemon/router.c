@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/router.h"
 #include "daemon/log.h"
 #include "daemon/orders.h"

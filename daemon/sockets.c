@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#define _GNU_SOURCE
 #include "daemon/sockets.h"
 #include "core/wire.h"
 #include <errno.h>
