@@ -181,7 +181,9 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
     }
     unsigned kept = count < FRAMES_MAX ? count : FRAMES_MAX;
     unsigned first = count <= FRAMES_MAX ? take_route(r, count) : 0;
-    identify(r, &r->frames[0], door == 1, &peer);
+    /* After a poll libzmq's own frame has lost the address; the last always has
+     * it. */
+    identify(r, &r->frames[kept - 1], door == 1, &peer);
     r->stats.messages++;
     r->stats.faulty += first == 0;
     for (unsigned i = first; first > 0 && i < count; i++) {
