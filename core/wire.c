@@ -290,15 +290,17 @@ bk_request_parse(const char *line, size_t len, struct bk_request *out,
                  const char **why)
 {
     *out = (struct bk_request){.command = BK_CMD_COUNT};
-    *why = fault_of_line(line, len);
-    if (*why != NULL)
-        return BK_ERR_BAD_REQUEST;
     struct bk_words w;
     bk_words_init(&w, line, len);
     struct bk_word word = bk_words_next(&w);
     int command = word.at != NULL ? find_command(word) : -1;
-    if (command >= 0) {
+    if (command >= 0)
         out->command = (enum bk_command)command;
+    /* Only now: a silent command stays silent however its line goes on. */
+    *why = fault_of_line(line, len);
+    if (*why != NULL)
+        return BK_ERR_BAD_REQUEST;
+    if (command >= 0) {
         readers[command](&w, out);
     } else {
         bk_words_refuse(&w, BK_ERR_UNKNOWN_COMMAND, "there is no such command");
