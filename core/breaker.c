@@ -389,7 +389,7 @@ acquire(struct step *s)
     } else {
         fx->deny = reason;
         fx->wait_ns = wait_for(s, reason);
-        b->counters.denied++;
+        b->counters.denied += !s->ev->u.acquire.is_tried;
         return;
     }
     fx->is_allowed = true;

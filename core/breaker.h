@@ -72,6 +72,8 @@ struct bk_event {
             bool needs_token; /* attempt > 1 */
             bool has_token;   /* and a live one was shown */
             int64_t lease_left_ns; /* till the lease that ends first does */
+            bool is_tried; /* one of a route's: a denial counts only when the
+                              whole route denies */
         } acquire;
         struct {
             enum bk_standing standing;

@@ -140,7 +140,8 @@ struct bk_acquired {
     uint64_t generation;
     enum bk_state state;
     enum bk_deny deny;
-    uint64_t retry_after_ms;
+    int64_t wait_ns; /* 0: unknown */
+    uint64_t retry_after_ms; /* the same, rounded up */
 };
 enum bk_error bk_fleet_acquire(struct bk_fleet *f, int64_t now_ns,
                                const struct bk_acquire *ask,

@@ -100,11 +100,12 @@ lease_out(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
 
 /* One service, its deadlines passed. */
 static enum bk_error
-ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
+ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
             const struct bk_acquire *ask, struct bk_acquired *answer)
 {
     struct bk_service *s = &f->services[slot];
     struct bk_event event = {.kind = BK_EV_ACQUIRE, .now_ns = now_ns};
+    event.u.acquire.is_tried = is_tried;
     uint32_t token = BK_NO_SLOT;
     if (ask->attempt > 1) {
         event.u.acquire.needs_token = true;
@@ -132,6 +133,7 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
                                    .generation = s->breaker.generation,
                                    .state = (enum bk_state)s->breaker.state,
                                    .deny = fx.deny,
+                                   .wait_ns = fx.wait_ns,
                                    .retry_after_ms = bk_ms_up(fx.wait_ns)};
     if (fx.is_allowed && token != BK_NO_SLOT) {
         uint32_t giver = bk_leases_at(&f->leases, token)->service;
@@ -145,21 +147,30 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     return BK_OK;
 }
 
+/* Every member that was asked has denied, and the caller is told so. */
+static void
+count_denied(struct bk_fleet *f, const uint32_t *asked, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        f->services[asked[i]].breaker.counters.denied++;
+    }
+}
+
 /* The first member that admits; else the shortest known wait of all. */
 static enum bk_error
 ask_route(struct bk_fleet *f, int64_t now_ns, const struct bk_route *route,
           const struct bk_acquire *ask, struct bk_acquired *answer)
 {
     enum bk_error error = BK_ERR_UNAVAILABLE;
-    bool has_answer = false;
+    uint32_t asked[BK_ROUTE_MEMBERS];
+    uint32_t count = 0;
     for (uint32_t i = 0; i < route->count; i++) {
         struct bk_acquired one;
-        uint32_t slot;
         const char *name = route->members[i];
         enum bk_error failed =
-            bk_fleet_reach(f, now_ns, name, strlen(name), &slot);
+            bk_fleet_reach(f, now_ns, name, strlen(name), &asked[count]);
         if (failed == BK_OK) {
-            failed = ask_service(f, now_ns, slot, ask, &one);
+            failed = ask_service(f, now_ns, asked[count], true, ask, &one);
         }
         if (failed != BK_OK) {
             error = failed;
@@ -169,16 +180,16 @@ ask_route(struct bk_fleet *f, int64_t now_ns, const struct bk_route *route,
             *answer = one;
             return BK_OK;
         }
-        bool is_shorter = one.retry_after_ms > 0 &&
-                          (answer->retry_after_ms == 0 ||
-                           one.retry_after_ms < answer->retry_after_ms);
-        if (!has_answer || is_shorter) {
+        bool is_shorter = one.wait_ns > 0 && (answer->wait_ns == 0 ||
+                                              one.wait_ns < answer->wait_ns);
+        if (count == 0 || is_shorter) {
             *answer = one;
-            has_answer = true;
         }
+        count++;
     }
+    count_denied(f, asked, count);
     answer->name = route->name;
-    return has_answer ? BK_OK : error;
+    return count > 0 ? BK_OK : error;
 }
 
 enum bk_error
@@ -194,7 +205,8 @@ bk_fleet_acquire(struct bk_fleet *f, int64_t now_ns,
     uint32_t slot;
     enum bk_error error =
         bk_fleet_reach(f, now_ns, ask->name, ask->name_len, &slot);
-    return error == BK_OK ? ask_service(f, now_ns, slot, ask, answer) : error;
+    return error == BK_OK ? ask_service(f, now_ns, slot, false, ask, answer)
+                          : error;
 }
 
 /* ---- report ---- */

@@ -103,17 +103,19 @@ bk_fleet_save(const struct bk_fleet *f, uint32_t service, int64_t now_ns,
     out->counters = b->counters;
 }
 
+/* The end of what remained: as given, even if the configuration has changed
+ * since, but no longer than any configuration can give (a damaged row). */
 static int64_t
-cut(int64_t value, int64_t most)
+resume(int64_t now_ns, int64_t left_ns)
 {
-    return value < most ? value : most;
+    return bk_after(now_ns, left_ns < BK_DURATION_MAX_NS ? left_ns
+                                                         : BK_DURATION_MAX_NS);
 }
 
 /* The breaker as it goes on after a lost segment: no leases, no windows, half
- * open due again, every time cut to what the policy could have given. */
+ * open due again. */
 static void
-revive(struct bk_breaker *b, const struct bk_policy *p, int64_t now_ns,
-       const struct bk_saved *saved)
+revive(struct bk_breaker *b, int64_t now_ns, const struct bk_saved *saved)
 {
     b->state = saved->state;
     b->cause = saved->cause;
@@ -125,8 +127,7 @@ revive(struct bk_breaker *b, const struct bk_policy *p, int64_t now_ns,
         b->override.expires_ns = bk_after(now_ns, saved->override.expires_ns);
     }
     if (saved->hold_left_ns > 0) {
-        b->hold.until_ns =
-            bk_after(now_ns, cut(saved->hold_left_ns, p->max_hold_ns));
+        b->hold.until_ns = resume(now_ns, saved->hold_left_ns);
     }
     if (b->mode == BK_FORCED_OPEN) {
         b->state = BK_OPEN;
@@ -137,8 +138,7 @@ revive(struct bk_breaker *b, const struct bk_policy *p, int64_t now_ns,
         b->cause = BK_CAUSE_RESTORED;
         b->open_until_ns = now_ns;
     } else if (saved->state == BK_OPEN) {
-        b->open_until_ns = bk_after(
-            now_ns, cut(saved->open_left_ns, p->max_recovery_timeout_ns));
+        b->open_until_ns = resume(now_ns, saved->open_left_ns);
     }
 }
 
@@ -161,7 +161,7 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
                        saved->generation + BK_GENERATION_LEAP, &slot);
     if (error == BK_OK) {
         f->services[slot].is_configured = is_configured;
-        revive(&f->services[slot].breaker, &policy, now_ns, saved);
+        revive(&f->services[slot].breaker, now_ns, saved);
         bk_fleet_settle(f, slot);
     }
     return error;

@@ -6,6 +6,8 @@
  * bounds, help); parsing, printing, merging and the reference page follow. */
 #include "core/text.h"
 
+/* No duration of any key is longer. */
+#define BK_DURATION_MAX_NS (30 * 86400 * BK_NS_PER_S)
 #define BK_URL_SIZE 256
 /* A count window holds at most this many outcomes. */
 #define BK_WINDOW_CALLS_MAX 1000
