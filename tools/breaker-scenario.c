@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * breaker-scenario: plays files that tell a behaviour line by line. */
+#define _GNU_SOURCE
 #include "tools/scenario_play.h"
+#include "tools/scenario_signal.h"
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -9,7 +11,7 @@
 /* A file that lasts longer on a real clock is played only when asked for. */
 #define LONG_NS (10 * BK_NS_PER_S)
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_SIGNAL = 128 };
 
 struct options {
     bool on_daemon;
@@ -169,10 +171,14 @@ main(int argc, char **argv)
         fputs(help, stdout);
         return 0;
     }
-    for (int i = optind; i < argc; i++) {
+    scenario_signal_catch();
+    for (int i = optind; i < argc && scenario_signal_came() == 0; i++) {
         play_file(argv[i], &options, &tally);
     }
     printf("%u passed, %u failed\n", tally.passed, tally.failed);
+    if (scenario_signal_came() != 0) {
+        return EXIT_SIGNAL + scenario_signal_came();
+    }
     if (tally.unread > 0) {
         return EXIT_USAGE;
     }

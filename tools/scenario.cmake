@@ -2,6 +2,8 @@
 add_executable(breaker-scenario
     breaker-scenario.c scenario_file.c scenario_declare.c scenario_step.c
     scenario_expect.c scenario_answer.c scenario_lines.c scenario_play.c
-    scenario_values.c scenario_serve.c scenario_core.c scenario_daemon.c)
-target_compile_definitions(breaker-scenario PRIVATE _GNU_SOURCE)
-target_link_libraries(breaker-scenario PRIVATE bk_core PkgConfig::JANSSON m)
+    scenario_values.c scenario_serve.c scenario_core.c scenario_daemon.c
+    scenario_actor.c scenario_breakerd.c scenario_place.c scenario_signal.c
+    link.c)
+target_link_libraries(breaker-scenario PRIVATE
+    bk_core PkgConfig::JANSSON PkgConfig::ZMQ m)

@@ -221,6 +221,13 @@ next_change_ns(const struct scenario_stage *stage)
     return bk_fleet_deadline(c->f.fleet);
 }
 
+static bool
+finish(struct scenario_stage *stage)
+{
+    (void)stage;
+    return true;
+}
+
 static void
 close_core(struct scenario_stage *stage)
 {
@@ -245,6 +252,7 @@ scenario_core_open(const struct scenario *s, struct bk_text *error)
                                        .die = die,
                                        .daemon = order_daemon,
                                        .next_change_ns = next_change_ns,
+                                       .finish = finish,
                                        .close = close_core};
     c->scenario = s;
     c->last_pid = FIRST_PID;

@@ -1,9 +1,276 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The stage with a real breakerd: a process for each actor, real time. */
+#define _GNU_SOURCE
+#include "tools/scenario_actor.h"
+#include "tools/scenario_breakerd.h"
+#include "tools/scenario_signal.h"
 #include "tools/scenario_stage.h"
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Actors of one file, with those that take a dead one's place. */
+#define ACTORS_MAX 256
+
+struct real {
+    struct scenario_stage stage;
+    struct scenario_breakerd breakerd;
+    struct scenario_actor actors[ACTORS_MAX];
+    size_t actor_count;
+    int64_t zero_ns; /* the clock at time 0; 0 before it was waited for */
+};
+
+static struct real *
+of(struct scenario_stage *stage)
+{
+    return (struct real *)(void *)stage;
+}
+
+static struct bk_text
+words_of(struct real *r)
+{
+    struct bk_text words;
+    bk_text_init(&words, r->stage.words, sizeof(r->stage.words));
+    return words;
+}
+
+static int64_t
+clock_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * BK_NS_PER_S + t.tv_nsec;
+}
+
+static bool
+check_signal(struct real *r)
+{
+    struct bk_text words = words_of(r);
+    if (scenario_signal_came() != 0) {
+        bk_text_put(&words, "interrupted");
+        return false;
+    }
+    return true;
+}
+
+static bool
+wait_until(struct scenario_stage *stage, int64_t at_ns)
+{
+    struct real *r = of(stage);
+    if (r->zero_ns == 0) {
+        r->zero_ns = clock_ns();
+    }
+    int64_t due_ns = r->zero_ns + at_ns;
+    struct timespec due = {.tv_sec = due_ns / BK_NS_PER_S,
+                           .tv_nsec = due_ns % BK_NS_PER_S};
+    while (check_signal(r)) {
+        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int64_t
+late_ns(const struct scenario_stage *stage, int64_t at_ns)
+{
+    const struct real *r = (const struct real *)(const void *)stage;
+    return clock_ns() - (r->zero_ns + at_ns);
+}
+
+/* The living process of an actor; those of the same name behind it wait for
+ * its death. */
+static struct scenario_actor *
+find(struct real *r, const char *name)
+{
+    for (size_t i = 0; i < r->actor_count; i++) {
+        if (r->actors[i].pid > 0 && strcmp(r->actors[i].name, name) == 0) {
+            return &r->actors[i];
+        }
+    }
+    return NULL;
+}
+
+static bool
+ask(struct scenario_stage *stage, const char *actor, const char *lines,
+    struct bk_text *answers)
+{
+    struct real *r = of(stage);
+    struct bk_text words = words_of(r);
+    struct scenario_actor *who = find(r, actor);
+    if (who == NULL) {
+        bk_text_put(&words, "nobody plays ");
+        bk_text_put(&words, actor);
+        return false;
+    }
+    if (scenario_actor_ask(who, lines, answers, &words)) {
+        return true;
+    }
+    /* That it has ended tells more than that it does not answer. */
+    words = words_of(r);
+    char silence[SCENARIO_WORDS_SIZE];
+    memcpy(silence, r->stage.words, sizeof(silence));
+    if (scenario_breakerd_lives(&r->breakerd, &words)) {
+        bk_text_put(&words, silence);
+    }
+    return false;
+}
+
+static bool
+die(struct scenario_stage *stage, const char *actor)
+{
+    struct scenario_actor *who = find(of(stage), actor);
+    if (who != NULL) {
+        scenario_actor_kill(who);
+    }
+    return true;
+}
+
+/* Whoever was connected to the daemon before is connected to this one. */
+static bool
+start(struct real *r, struct bk_text *words)
+{
+    if (!scenario_breakerd_start(&r->breakerd, words)) {
+        return false;
+    }
+    for (size_t i = 0; i < r->actor_count; i++) {
+        if (r->actors[i].pid > 0 &&
+            !scenario_actor_reconnect(&r->actors[i], words)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
+{
+    struct real *r = of(stage);
+    struct bk_text words = words_of(r);
+    if (!scenario_breakerd_lives(&r->breakerd, &words)) {
+        return false;
+    }
+    if (verb == SCENARIO_START) {
+        return start(r, &words);
+    }
+    if (verb == SCENARIO_STOP) {
+        return scenario_breakerd_stop(&r->breakerd, &words);
+    }
+    bool was_running = r->breakerd.pid > 0;
+    if (verb == SCENARIO_KILL && !was_running) {
+        bk_text_put(&words, "breakerd does not run");
+        return false;
+    }
+    scenario_breakerd_kill(&r->breakerd);
+    if (verb != SCENARIO_LOSE_SEGMENT) {
+        return true;
+    }
+    return scenario_breakerd_remove_segment(&r->breakerd, &words) &&
+           (!was_running || start(r, &words));
+}
+
+static int64_t
+next_change_ns(const struct scenario_stage *stage)
+{
+    (void)stage;
+    return BK_NEVER;
+}
+
+/* A file may end with the daemon down; one that runs must end in order. */
+static bool
+finish(struct scenario_stage *stage)
+{
+    struct real *r = of(stage);
+    struct bk_text words = words_of(r);
+    return r->breakerd.pid == 0 || scenario_breakerd_stop(&r->breakerd, &words);
+}
+
+static void
+close_real(struct scenario_stage *stage)
+{
+    struct real *r = of(stage);
+    for (size_t i = 0; i < r->actor_count; i++) {
+        scenario_actor_kill(&r->actors[i]);
+    }
+    scenario_breakerd_clean(&r->breakerd);
+    free(r);
+}
+
+static bool
+add_actor(struct real *r, const char *name, struct bk_text *error)
+{
+    bool is_operator = strcmp(name, "op") == 0;
+    bool is_worker = !is_operator && strcmp(name, "-") != 0;
+    if (r->actor_count == ACTORS_MAX) {
+        bk_text_put(error, "too many actors and deaths");
+        return false;
+    }
+    return scenario_actor_start(&r->actors[r->actor_count++], name,
+                                is_operator ? r->breakerd.operator_socket
+                                            : r->breakerd.worker_socket,
+                                is_worker, error);
+}
+
+/* Every process there will be is started before time 0: starting one in the
+ * middle would make its line late. */
+static bool
+add_actors(struct real *r, const struct scenario *s, struct bk_text *error)
+{
+    for (size_t i = 0; i < s->step_count; i++) {
+        const struct scenario_step *step = &s->steps[i];
+        bool is_new = find(r, step->actor) == NULL;
+        bool is_heir = step->verb == SCENARIO_DIE;
+        if (strcmp(step->actor, "daemon") == 0) {
+            continue;
+        }
+        if ((is_new && !add_actor(r, step->actor, error)) ||
+            (is_heir && !add_actor(r, step->actor, error))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Time 0 is when all processes run and the daemon, which may listen before it is
+ * ready, has answered. */
+static bool
+await_ready(struct real *r, struct bk_text *error)
+{
+    char answer[80];
+    struct bk_text out;
+    bk_text_init(&out, answer, sizeof(answer));
+    for (size_t i = 1; i < r->actor_count; i++) {
+        if (!scenario_actor_reconnect(&r->actors[i], error)) {
+            return false;
+        }
+    }
+    return scenario_actor_ask(&r->actors[0], "PING", &out, error);
+}
+
 struct scenario_stage *
 scenario_daemon_open(const struct scenario *s, struct bk_text *error)
 {
-    (void)s;
-    bk_text_put(error, "no");
-    return NULL;
+    struct real *r = calloc(1, sizeof(*r));
+    if (r == NULL) {
+        bk_text_put(error, "out of memory");
+        return NULL;
+    }
+    r->stage = (struct scenario_stage){.is_real = true,
+                                       .wait = wait_until,
+                                       .late_ns = late_ns,
+                                       .ask = ask,
+                                       .die = die,
+                                       .daemon = order_daemon,
+                                       .next_change_ns = next_change_ns,
+                                       .finish = finish,
+                                       .close = close_real};
+    if (!scenario_breakerd_prepare(&r->breakerd, s, error) ||
+        !scenario_breakerd_start(&r->breakerd, error) ||
+        !add_actor(r, "op", error) || !add_actors(r, s, error) ||
+        !await_ready(r, error)) {
+        close_real(&r->stage);
+        return NULL;
+    }
+    return &r->stage;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The lines of a scenario that configure: service, route, defaults, env, on. */
+#define _GNU_SOURCE
 #include "tools/scenario_reader.h"
 #include <string.h>
 

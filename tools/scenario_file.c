@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Reading a scenario file: lines, words, comments, arrows. */
+#define _GNU_SOURCE
 #include "tools/scenario_reader.h"
 #include <errno.h>
 #include <stdarg.h>

@@ -3,6 +3,7 @@
  * The player. On a real stage it grants what a real clock needs: what is to be
  * allowed or reached may come a little late, and what is to be denied is not
  * asked right before it changes. */
+#define _GNU_SOURCE
 #include "tools/scenario_play.h"
 #include "tools/scenario_answer.h"
 #include "tools/scenario_lines.h"
@@ -347,6 +348,9 @@ scenario_play(const struct scenario *s, struct scenario_stage *stage,
     for (size_t i = 0; is_ok && i < s->step_count; i++) {
         result->line = s->steps[i].line;
         is_ok = play_step(&p, &s->steps[i], change_ns[i]);
+    }
+    if (is_ok && !stage->finish(stage)) {
+        is_ok = fail(&p, stage->words);
     }
     result->is_passed = is_ok;
     free(change_ns);
