@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: Apache-2.0
+# A program for each module of the daemon. Those that touch files and threads are
+# no part of the inner loop.
+function(daemon_unit name label)
+    add_executable(test_${name} test_${name}.c ${ARGN})
+    target_link_libraries(test_${name} PRIVATE bk_daemon PkgConfig::CMOCKA)
+    add_test(NAME unit_${name} COMMAND test_${name})
+    set_tests_properties(unit_${name} PROPERTIES LABELS "${label}" TIMEOUT 120)
+endfunction()
+
+daemon_unit(log "fast;daemon")
+daemon_unit(config "fast;daemon")
