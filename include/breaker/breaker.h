@@ -53,7 +53,7 @@ enum breaker_verdict { BREAKER_DENIED = 0, BREAKER_ALLOWED = 1 };
 /* What came of a call. */
 enum breaker_outcome {
     BREAKER_SUCCESS = 0,
-    BREAKER_FAILURE = 1,      /* the upstream's fault: 5xx, reset, refused */
+    BREAKER_FAILURE = 1, /* the upstream's fault: 5xx, reset, refused */
     BREAKER_TIMEOUT = 2,
     BREAKER_RATE_LIMITED = 3, /* 429 or like */
     BREAKER_REJECTED = 4,     /* healthy, refused this request: 400, 404 */
@@ -96,35 +96,38 @@ enum breaker_source {
 
 /* How decisions are made. */
 enum breaker_mode {
-    BREAKER_MODE_DEFAULT = 0, /* $BREAKERD_MODE (auto, zmq or local), else auto */
-    BREAKER_MODE_AUTO = 1,    /* shared memory when it can answer, else ask */
-    BREAKER_MODE_ZMQ = 2,     /* ask the daemon before every call */
-    BREAKER_MODE_LOCAL = 3    /* never look for a daemon */
+    BREAKER_MODE_DEFAULT =
+        0,                 /* $BREAKERD_MODE (auto, zmq or local), else auto */
+    BREAKER_MODE_AUTO = 1, /* shared memory when it can answer, else ask */
+    BREAKER_MODE_ZMQ = 2,  /* ask the daemon before every call */
+    BREAKER_MODE_LOCAL = 3 /* never look for a daemon */
 };
 
 /* What becomes of calls while there is no daemon. */
 enum breaker_fail {
-    BREAKER_FAIL_DEFAULT = 0, /* $BREAKERD_FAIL (local, open, closed), else local */
-    BREAKER_FAIL_LOCAL = 1,   /* the local machine decides */
-    BREAKER_FAIL_OPEN = 2,    /* every call is let through */
-    BREAKER_FAIL_CLOSED = 3   /* every call is denied */
+    BREAKER_FAIL_DEFAULT =
+        0, /* $BREAKERD_FAIL (local, open, closed), else local */
+    BREAKER_FAIL_LOCAL = 1, /* the local machine decides */
+    BREAKER_FAIL_OPEN = 2,  /* every call is let through */
+    BREAKER_FAIL_CLOSED = 3 /* every call is denied */
 };
 
 /* What became of a report, a release or a renewal; negative: breaker_error. */
 enum breaker_answer {
-    BREAKER_DONE = 0,    /* handed over; nobody waited for an answer */
+    BREAKER_DONE = 0, /* handed over; nobody waited for an answer */
     BREAKER_APPLIED = 1,
-    BREAKER_STALE = 2,   /* too late, settled already, or nothing to give back */
-    BREAKER_UNKNOWN = 3  /* no such service, or a permit never issued */
+    BREAKER_STALE = 2,  /* too late, settled already, or nothing to give back */
+    BREAKER_UNKNOWN = 3 /* no such service, or a permit never issued */
 };
 
 enum breaker_error {
-    BREAKER_ERROR_ARGUMENT = -1,    /* NULL, bad name, value out of bounds */
+    BREAKER_ERROR_ARGUMENT = -1, /* NULL, bad name, value out of bounds */
     BREAKER_ERROR_MEMORY = -2,
-    BREAKER_ERROR_FULL = -3,        /* BREAKER_SERVICES_MAX names are in use */
-    BREAKER_ERROR_UNAVAILABLE = -4, /* no daemon, or it did not answer in time */
-    BREAKER_ERROR_REFUSED = -5,     /* the daemon answered with an error */
-    BREAKER_ERROR_TOO_LONG = -6     /* the answer exceeds what is ever taken */
+    BREAKER_ERROR_FULL = -3, /* BREAKER_SERVICES_MAX names are in use */
+    BREAKER_ERROR_UNAVAILABLE =
+        -4,                     /* no daemon, or it did not answer in time */
+    BREAKER_ERROR_REFUSED = -5, /* the daemon answered with an error */
+    BREAKER_ERROR_TOO_LONG = -6 /* the answer exceeds what is ever taken */
 };
 
 enum breaker_log_level { BREAKER_LOG_INFO = 0, BREAKER_LOG_WARNING = 1 };
@@ -141,26 +144,29 @@ typedef void breaker_log(void *context, enum breaker_log_level level,
 
 /* How a handle is opened. Zero means the default in every field but `size`. */
 struct breaker_options {
-    size_t size;        /* sizeof(struct breaker_options) */
-    const char *dir;    /* runtime directory; NULL: $BREAKERD_DIR, else the first
+    size_t size;     /* sizeof(struct breaker_options) */
+    const char *dir; /* runtime directory; NULL: $BREAKERD_DIR, else the first
                            that exists of $XDG_RUNTIME_DIR/breakerd,
                            /run/breakerd, /tmp/breakerd-UID (if it is ours) */
-    const char *worker; /* name for display; NULL: the program's */
-    uint32_t mode;      /* enum breaker_mode */
-    uint32_t fail;      /* enum breaker_fail */
+    const char *worker;   /* name for display; NULL: the program's */
+    uint32_t mode;        /* enum breaker_mode */
+    uint32_t fail;        /* enum breaker_fail */
     uint32_t deadline_ms; /* no call blocks longer; 0: BREAKER_DEADLINE_MS */
     uint32_t reserved;
-    breaker_log *log;  /* NULL: a line on standard error */
+    breaker_log *log; /* NULL: a line on standard error */
     void *log_context;
 };
-#define BREAKER_OPTIONS_INIT {sizeof(struct breaker_options), NULL, NULL, 0, 0, 0, 0, NULL, NULL}
+#define BREAKER_OPTIONS_INIT                                               \
+    {                                                                      \
+        sizeof(struct breaker_options), NULL, NULL, 0, 0, 0, 0, NULL, NULL \
+    }
 
 /* The right to make one call, or why not. Filled in by breaker_acquire, settled
  * by breaker_report or breaker_release. Plain data: may be copied and dropped; a
  * leased permit that is dropped comes back when its time is over. */
 struct breaker_permit {
     struct breaker_service *service; /* the one to call: a route's member */
-    uint64_t id;             /* 0: nothing has to be given back */
+    uint64_t id;                     /* 0: nothing has to be given back */
     uint64_t generation;
     uint64_t retry_after_ms; /* denied: how long to wait; 0: not known */
     uint64_t home;           /* private: who issued it */
@@ -196,7 +202,10 @@ struct breaker_ask {
                                     when the call is allowed */
     uint64_t ttl_ms; /* of a leased permit; 0: the service's permit_ttl */
 };
-#define BREAKER_ASK_INIT {sizeof(struct breaker_ask), NULL, 0}
+#define BREAKER_ASK_INIT                    \
+    {                                       \
+        sizeof(struct breaker_ask), NULL, 0 \
+    }
 
 /* More about a report. */
 #define BREAKER_CONFIRM 1u /* wait for the daemon's answer */
@@ -206,15 +215,18 @@ struct breaker_details {
     uint64_t retry_after_ms; /* the upstream's Retry-After; 0: none */
     const char *text; /* a short error for people, NULL: none; at most 64 octets
                          are told, control characters as '?' */
-    uint32_t will_retry;     /* the same logical call will be tried again */
-    uint32_t flags;          /* BREAKER_CONFIRM */
+    uint32_t will_retry; /* the same logical call will be tried again */
+    uint32_t flags;      /* BREAKER_CONFIRM */
 };
-#define BREAKER_DETAILS_INIT {sizeof(struct breaker_details), -1, 0, NULL, 0, 0}
+#define BREAKER_DETAILS_INIT                              \
+    {                                                     \
+        sizeof(struct breaker_details), -1, 0, NULL, 0, 0 \
+    }
 
 /* Numbers of a handle in this process, since it was opened (or forked). */
 struct breaker_stats {
     size_t size;
-    uint64_t by_memory;       /* decisions, by who made them */
+    uint64_t by_memory; /* decisions, by who made them */
     uint64_t by_daemon;
     uint64_t by_local;
     uint64_t by_nobody;
@@ -224,7 +236,10 @@ struct breaker_stats {
     uint64_t reports_dropped; /* reports lost because a queue was full */
     uint64_t bugs;            /* broken promises of the library itself */
 };
-#define BREAKER_STATS_INIT {sizeof(struct breaker_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0}
+#define BREAKER_STATS_INIT                                      \
+    {                                                           \
+        sizeof(struct breaker_stats), 0, 0, 0, 0, 0, 0, 0, 0, 0 \
+    }
 
 /* ---- the handle ---- */
 
@@ -297,10 +312,11 @@ BREAKER_API int breaker_renew(struct breaker_permit *permit, uint64_t ttl_ms);
  * another? `retry_after_ms` is what the upstream asked for, 0: nothing. Fills
  * in `token` (may not be NULL); when granted: sleep token->delay_ms, then
  * breaker_acquire_with() and the token, or breaker_token_release(). */
-BREAKER_API enum breaker_verdict
-breaker_retry(struct breaker_service *service, uint32_t failed_attempt,
-              enum breaker_outcome outcome, uint64_t retry_after_ms,
-              struct breaker_token *token);
+BREAKER_API enum breaker_verdict breaker_retry(struct breaker_service *service,
+                                               uint32_t failed_attempt,
+                                               enum breaker_outcome outcome,
+                                               uint64_t retry_after_ms,
+                                               struct breaker_token *token);
 /* Gives a token back unused; as breaker_release. */
 BREAKER_API int breaker_token_release(struct breaker_token *token);
 

@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * May this call be made? First the gate; then the daemon; then, when it is away,
+ * the fail policy. */
+#define _GNU_SOURCE
+#include "client/clock.h"
+#include "client/gate.h"
+#include "client/home.h"
+#include "client/tally.h"
+#include "core/wire.h"
+#include <string.h>
+
+/* A ttl is a number of the wire, and nanoseconds inside. */
+#define TTL_MAX_MS (UINT64_C(1) << 40)
+
+struct asked {
+    uint64_t attempt; /* as the caller counts */
+    uint64_t token;   /* one that whoever issued it still knows; 0: none */
+    uint64_t home;    /* of the token */
+    uint64_t ttl_ms;
+};
+
+/* How it is put to the daemon (serial 0) or to the local machine of an outage. A
+ * retry granted by the other has been paid for there: here it is like a first
+ * attempt. */
+static uint64_t
+attempt_for(const struct asked *asked, uint32_t serial)
+{
+    return asked->token == 0 || home_serial(asked->home) == serial
+               ? asked->attempt
+               : 1;
+}
+
+static uint64_t
+token_for(const struct asked *asked, uint32_t serial)
+{
+    return home_serial(asked->home) == serial ? asked->token : 0;
+}
+
+/* ---- the daemon ---- */
+
+static void
+take_allow(struct breaker *b, struct breaker_service *s,
+           const struct bk_reply *reply, struct breaker_permit *permit)
+{
+    struct breaker_service *chosen = s;
+
+    if (!bk_is(reply->service.at, reply->service.len, s->name)) {
+        char name[BK_NAME_SIZE];
+
+        (void)bk_copy_text(name, sizeof name, reply->service.at,
+                           reply->service.len);
+        chosen = breaker_service(b, name);
+    }
+    permit->service = chosen != NULL ? chosen : s;
+    permit->verdict = BREAKER_ALLOWED;
+    permit->id = reply->id;
+    permit->generation = reply->generation;
+    permit->state = (uint8_t)reply->state;
+}
+
+enum heard {
+    HEARD_VERDICT,
+    HEARD_ERROR, /* it lives, but decides nothing: no room for the service */
+    HEARD_NOTHING
+};
+
+static enum heard
+ask_daemon(struct breaker *b, struct breaker_service *s,
+           const struct asked *asked, int64_t now_ns,
+           struct breaker_permit *permit)
+{
+    char line[BK_LINE_MAX + 1];
+    char answer[BK_LINE_MAX + 1];
+    struct bk_text text;
+    struct bk_reply reply;
+    size_t len;
+
+    bk_text_init(&text, line, sizeof line);
+    bk_write_acquire(&text, s->name, attempt_for(asked, 0), token_for(asked, 0),
+                     asked->ttl_ms);
+    if (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
+                    sizeof answer, &len) != SESSION_ANSWERED)
+        return HEARD_NOTHING;
+    if (len >= sizeof answer || !bk_reply_parse(answer, len, &reply))
+        return HEARD_ERROR;
+    permit->source = BREAKER_BY_DAEMON;
+    if (reply.kind == BK_REPLY_ALLOW) {
+        take_allow(b, s, &reply, permit);
+    } else if (reply.kind == BK_REPLY_DENY) {
+        permit->verdict = BREAKER_DENIED;
+        permit->reason = (uint8_t)reply.deny;
+        permit->retry_after_ms = reply.wait_ms;
+    } else {
+        return HEARD_ERROR;
+    }
+    return HEARD_VERDICT;
+}
+
+/* ---- nobody to ask ---- */
+
+static void
+decide_alone(struct breaker *b, struct breaker_service *s,
+             const struct asked *asked, struct breaker_permit *permit)
+{
+    uint32_t serial = local_serial(b);
+    struct bk_acquire how = {.attempt = attempt_for(asked, serial),
+                             .token = token_for(asked, serial),
+                             .ttl_ns = (int64_t)asked->ttl_ms * BK_NS_PER_MS};
+
+    permit->source = BREAKER_BY_NOBODY;
+    permit->verdict = BREAKER_ALLOWED;
+    switch (b->fail) {
+    case BREAKER_FAIL_DEFAULT:
+    case BREAKER_FAIL_LOCAL:
+        if (!local_acquire(b, s, &how, permit)) {
+            permit->verdict = BREAKER_ALLOWED;
+            permit->source = BREAKER_BY_NOBODY;
+            permit->service = s;
+        }
+        break;
+    case BREAKER_FAIL_OPEN:
+        break;
+    case BREAKER_FAIL_CLOSED:
+        permit->verdict = BREAKER_DENIED;
+        permit->reason = BREAKER_REASON_UNAVAILABLE;
+        permit->retry_after_ms = bk_ms_up(ATTACH_PROBE_NS);
+        break;
+    }
+}
+
+static void
+count(struct world *w, uint8_t source)
+{
+    _Atomic uint64_t *number =
+        source == BREAKER_BY_DAEMON  ? &w->numbers.by_daemon
+        : source == BREAKER_BY_LOCAL ? &w->numbers.by_local
+                                     : &w->numbers.by_nobody;
+
+    atomic_fetch_add_explicit(number, 1, memory_order_relaxed);
+}
+
+/* ---- the slow way: everything but an answer from the gate ---- */
+
+static void
+decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
+       struct breaker_permit *permit)
+{
+    int64_t now_ns = clock_mono_ns();
+    bool is_daemons = client_daemon_in_charge(b, now_ns);
+    enum heard heard = HEARD_NOTHING;
+
+    /* The probe may just have found a living segment. */
+    if (is_daemons && b->mode == BREAKER_MODE_AUTO) {
+        if (gate_ask(b, s, asked->attempt > 1, clock_coarse_ns(), permit) <=
+            GATE_DENIED)
+            return;
+    }
+    if (is_daemons)
+        heard = ask_daemon(b, s, asked, now_ns, permit);
+    if (heard != HEARD_NOTHING) {
+        client_found(b);
+        client_note_detour(b);
+    } else if (is_daemons) {
+        client_lost(b, OUTAGE_SILENT);
+    }
+    if (heard != HEARD_VERDICT)
+        decide_alone(b, s, asked, permit);
+    count(client_world(b), permit->source);
+}
+
+static void
+decide_slowly(struct breaker_service *s, const struct breaker_ask *ask,
+              struct breaker_permit *permit)
+{
+    struct breaker *b = s->client;
+    struct entry entry = client_enter();
+    struct asked asked = {.attempt = 1};
+
+    if (!client_is_ready(b)) {
+        /* No memory for a child's own world. */
+        if (b->fail == BREAKER_FAIL_CLOSED) {
+            permit->verdict = BREAKER_DENIED;
+            permit->reason = BREAKER_REASON_UNAVAILABLE;
+        }
+        client_leave(entry);
+        return;
+    }
+    if (ask != NULL)
+        asked.ttl_ms = ask->ttl_ms < TTL_MAX_MS ? ask->ttl_ms : TTL_MAX_MS;
+    if (ask != NULL && ask->token != NULL) {
+        asked.attempt = ask->token->attempt;
+        asked.home = ask->token->home;
+        /* A parent's token is the parent's. */
+        if (home_is_ours(b, asked.home))
+            asked.token = ask->token->id;
+    }
+    permit->home = home_of_daemon(b);
+    decide(b, s, &asked, permit);
+    tally_when_due(b, clock_coarse_ns());
+    client_leave(entry);
+}
+
+static enum breaker_verdict
+finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
+{
+    if (permit->verdict == BREAKER_ALLOWED && ask != NULL && ask->token != NULL)
+        ask->token->is_settled = 1;
+    return (enum breaker_verdict)permit->verdict;
+}
+
+enum breaker_verdict
+breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
+                     struct breaker_permit *permit)
+{
+    struct breaker_permit unwanted;
+    uint32_t attempt =
+        ask != NULL && ask->token != NULL ? ask->token->attempt : 1;
+    struct breaker *b;
+
+    if (permit == NULL)
+        permit = &unwanted;
+    memset(permit, 0, sizeof *permit);
+    permit->attempt = attempt;
+    permit->state = BREAKER_STATE_UNKNOWN;
+    permit->verdict = BREAKER_ALLOWED;
+    permit->service = s;
+    if (s == NULL)
+        return BREAKER_ALLOWED;
+    b = s->client;
+    if (b->mode == BREAKER_MODE_AUTO && fork_page_is_ready(b->page)) {
+        struct world *w = client_world(b);
+        int64_t coarse_ns = clock_coarse_ns();
+
+        if (!tally_is_due(w, coarse_ns) && client_outage(w) != OUTAGE_GONE &&
+            gate_ask(b, s, attempt > 1, coarse_ns, permit) <= GATE_DENIED) {
+            permit->home = (uint64_t)w->life << 32;
+            return finish(ask, permit);
+        }
+    }
+    decide_slowly(s, ask, permit);
+    return finish(ask, permit);
+}
+
+enum breaker_verdict
+breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
+{
+    return breaker_acquire_with(s, NULL, permit);
+}
+
+enum breaker_verdict
+breaker_acquire_name(struct breaker *b, const char *name,
+                     struct breaker_permit *permit)
+{
+    return breaker_acquire_with(breaker_service(b, name), NULL, permit);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "client/session.h"
+#include "client/client.h"
+#include "client/clock.h"
+#include "core/wire.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+/* A thread that waits for an answer; lives on its stack, listed while it does. */
+struct waiter {
+    struct waiter *next; /* first come, first sent */
+    const char *line;
+    size_t line_len;
+    char *answer;
+    size_t size;
+    size_t answer_len;
+    uint64_t id;
+    pthread_cond_t wake;
+    bool is_sent;
+    bool is_done;
+};
+
+bool
+session_init(struct session *s, uint64_t seed)
+{
+    memset(s, 0, sizeof *s);
+    s->wake_fd = -1;
+    s->next_id = seed;
+    s->cause.code = CAUSE_NONE;
+    return pthread_mutex_init(&s->lock, NULL) == 0;
+}
+
+void
+session_fini(struct session *s)
+{
+    if (s->is_open)
+        transport_close(&s->transport);
+    if (s->wake_fd >= 0)
+        (void)close(s->wake_fd);
+    told_fini(&s->queue);
+    (void)pthread_mutex_destroy(&s->lock);
+}
+
+/* ---- answers ---- */
+
+/* Permits and tokens of answers that nobody waits for any more go back. */
+static void
+give_back(struct session *s, const char *line, size_t len)
+{
+    struct bk_reply reply;
+
+    atomic_fetch_add_explicit(&s->late, 1, memory_order_relaxed);
+    if (bk_reply_parse(line, len, &reply) && reply.id != 0 &&
+        (reply.kind == BK_REPLY_ALLOW || reply.kind == BK_REPLY_GRANT)) {
+        struct told item = {.kind = TOLD_RELEASE, .id = reply.id};
+
+        told_push(&s->queue, &item);
+    }
+}
+
+/* A sign of life: HELLO and PING are sent without a number. */
+static void
+note_epoch(struct session *s, const char *line, size_t len)
+{
+    struct bk_reply reply;
+
+    if (bk_reply_parse(line, len, &reply) && reply.kind == BK_REPLY_PONG &&
+        reply.id != s->epoch) {
+        s->is_greeted = s->is_greeted && s->epoch == 0;
+        s->epoch = reply.id;
+    }
+}
+
+static void
+hand_out(struct session *s, struct waiter *w, const char *line, size_t len)
+{
+    uint64_t one = 1;
+
+    w->answer_len = len;
+    (void)bk_copy_text(w->answer, w->size, line, len);
+    w->is_done = true;
+    if (s->leader == w)
+        (void)!write(s->wake_fd, &one, sizeof one);
+    else
+        (void)pthread_cond_signal(&w->wake);
+}
+
+static void
+take_answer(void *context, uint64_t id, const char *line, size_t len)
+{
+    struct session *s = context;
+
+    s->quiet = SESSION_SPEAKING;
+    if (id == 0) {
+        note_epoch(s, line, len);
+        return;
+    }
+    for (struct waiter *w = s->waiters; w != NULL; w = w->next) {
+        if (w->id == id && !w->is_done) {
+            hand_out(s, w, line, len);
+            return;
+        }
+    }
+    give_back(s, line, len);
+}
+
+/* ---- sending; the lock is held ---- */
+
+static void
+greet(struct breaker *b, struct session *s)
+{
+    char line[128];
+    struct bk_text text;
+    struct view *view = client_view(b);
+    uint64_t epoch = view == NULL
+                         ? 0
+                         : atomic_load_explicit(&view->segment.header->epoch,
+                                                memory_order_relaxed);
+
+    if (s->is_greeted && (epoch == 0 || epoch == s->epoch))
+        return;
+    bk_text_init(&text, line, sizeof line);
+    bk_text_put(&text, "HELLO ");
+    bk_text_put_u64(&text, BK_PROTOCOL);
+    bk_text_put(&text, " ");
+    bk_text_put(&text, b->worker);
+    bk_text_put(&text, " ");
+    bk_text_put_u64(&text, (uint64_t)getpid());
+    if (transport_send(&s->transport, 0, line, text.len) == TRANSPORT_SENT) {
+        s->is_greeted = true;
+        s->epoch = epoch;
+    }
+}
+
+/* Everything that waits, in order: what was told first, then the questions. */
+static bool
+send_queued(struct breaker *b, struct session *s)
+{
+    const struct told *item;
+
+    greet(b, s);
+    while ((item = told_first(&s->queue)) != NULL) {
+        char line[BK_LINE_MAX + 1];
+        struct bk_text text;
+
+        bk_text_init(&text, line, sizeof line);
+        told_write(item, true, &text);
+        if (transport_send(&s->transport, 0, line, text.len) != TRANSPORT_SENT)
+            return false;
+        told_pop(&s->queue);
+    }
+    return true;
+}
+
+static void
+send_waiting(struct breaker *b, struct session *s)
+{
+    if (!send_queued(b, s))
+        return;
+    for (struct waiter *w = s->waiters; w != NULL; w = w->next) {
+        if (w->is_sent)
+            continue;
+        if (transport_send(&s->transport, w->id, w->line, w->line_len) !=
+            TRANSPORT_SENT)
+            return;
+        w->is_sent = true;
+    }
+}
+
+/* Takes what has arrived. What it caused to be queued goes out at once. True:
+ * there may be more. */
+static bool
+drain(struct breaker *b, struct session *s)
+{
+    uint32_t count = transport_drain(&s->transport, take_answer, s);
+
+    if (count > 0 && s->queue.count > 0)
+        (void)send_queued(b, s);
+    return count == TRANSPORT_DRAIN_MAX;
+}
+
+static void
+ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
+{
+    if (now_ns < s->probe_ns)
+        return;
+    s->probe_ns = now_ns + SESSION_PROBE_NS +
+                  client_jitter(client_world(b), SESSION_PROBE_NS / 4);
+    (void)transport_send(&s->transport, 0, "PING", 4);
+    (void)drain(b, s);
+}
+
+/* ---- connecting; the lock is held ---- */
+
+/* Descriptors 0 to 2 are the host's, even while it has them closed. */
+static int
+make_wake_fd(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    int high;
+
+    if (fd < 0 || fd > STDERR_FILENO)
+        return fd;
+    high = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    (void)close(fd);
+    return high;
+}
+
+static bool
+open_at(struct session *s, const char *path, int64_t now_ns)
+{
+    if (now_ns < s->again_ns)
+        return false;
+    s->again_ns = now_ns + SESSION_OPEN_AGAIN_NS;
+    if (s->wake_fd < 0)
+        s->wake_fd = make_wake_fd();
+    if (s->wake_fd < 0) {
+        struct bk_text text = cause_set(&s->cause, CAUSE_DESCRIPTORS);
+
+        bk_text_put(&text, "too few free descriptors to talk to breakerd");
+        return false;
+    }
+    if (!transport_open(&s->transport, path, &s->cause))
+        return false;
+    s->is_open = true;
+    s->is_greeted = false;
+    s->epoch = 0;
+    s->quiet = SESSION_SPEAKING;
+    (void)bk_copy_text(s->path, sizeof s->path, path, strlen(path));
+    return true;
+}
+
+/* A connection to the instance's socket, made when there is none. It is left
+ * alone while somebody waits on it. */
+static bool
+reach(struct breaker *b, struct session *s, int64_t now_ns)
+{
+    char path[ENDPOINT_SIZE];
+    struct cause cause;
+
+    if (!attach_socket(b, path, &cause)) {
+        attach_probe(b, now_ns, false);
+        if (!attach_socket(b, path, &cause)) {
+            s->cause = cause;
+            return false;
+        }
+    }
+    if (s->is_open && s->waiters == NULL && strcmp(path, s->path) != 0) {
+        transport_close(&s->transport);
+        s->is_open = false;
+        s->again_ns = 0;
+    }
+    return s->is_open || open_at(s, path, now_ns);
+}
+
+/* Once silent, nobody waits: a sign of life comes first. */
+static bool
+is_worth_waiting(struct breaker *b, struct session *s, int64_t now_ns)
+{
+    if (s->quiet == SESSION_UNREACHED && transport_can_send(&s->transport)) {
+        s->quiet = SESSION_SPEAKING;
+        s->is_greeted = false;
+    } else if (s->quiet == SESSION_UNANSWERED) {
+        ask_for_life(b, s, now_ns);
+    }
+    return s->quiet == SESSION_SPEAKING;
+}
+
+/* ---- waiting ---- */
+
+static void
+lead(struct session *s, struct waiter *w, int64_t left_ns)
+{
+    struct pollfd fds[2] = {{.fd = s->transport.fd, .events = POLLIN},
+                            {.fd = s->wake_fd, .events = POLLIN}};
+    struct timespec left = clock_spec(left_ns);
+    uint64_t count;
+
+    s->leader = w;
+    (void)pthread_mutex_unlock(&s->lock);
+    (void)ppoll(fds, 2, &left, NULL);
+    (void)pthread_mutex_lock(&s->lock);
+    s->leader = NULL;
+    (void)!read(s->wake_fd, &count, sizeof count);
+}
+
+static void
+wait_for_answer(struct breaker *b, struct session *s, struct waiter *w,
+                int64_t deadline_ns)
+{
+    struct timespec deadline = clock_spec(deadline_ns);
+
+    for (;;) {
+        int64_t now_ns;
+        bool has_more;
+
+        send_waiting(b, s);
+        has_more = drain(b, s);
+        now_ns = clock_mono_ns();
+        if (w->is_done || now_ns >= deadline_ns)
+            return;
+        if (has_more)
+            continue;
+        if (s->leader == NULL)
+            lead(s, w, deadline_ns - now_ns);
+        else
+            (void)pthread_cond_timedwait(&w->wake, &s->lock, &deadline);
+    }
+}
+
+static void
+give_up(struct breaker *b, struct session *s, const struct waiter *w)
+{
+    struct bk_text text;
+
+    atomic_fetch_add_explicit(&s->unanswered, 1, memory_order_relaxed);
+    if (w->is_sent) {
+        s->quiet = SESSION_UNANSWERED;
+        text = cause_set(&s->cause, CAUSE_SILENT);
+        bk_text_put(&text, "breakerd does not answer at ");
+        bk_text_put(&text, s->path);
+        ask_for_life(b, s, clock_mono_ns());
+    } else {
+        s->quiet = SESSION_UNREACHED;
+        text = cause_set(&s->cause, CAUSE_CONNECTING);
+        bk_text_put(&text, "nobody serves ");
+        bk_text_put(&text, s->path);
+    }
+}
+
+static void
+enlist(struct session *s, struct waiter *w)
+{
+    struct waiter **at = &s->waiters;
+    pthread_condattr_t attr;
+
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&w->wake, &attr);
+    (void)pthread_condattr_destroy(&attr);
+    while (*at != NULL)
+        at = &(*at)->next;
+    *at = w;
+    w->id = s->next_id++;
+    if (w->id == 0)
+        w->id = s->next_id++;
+}
+
+/* The lead passes to somebody who still waits. */
+static void
+delist(struct session *s, struct waiter *w)
+{
+    struct waiter **at = &s->waiters;
+
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    if (s->leader == NULL && s->waiters != NULL)
+        (void)pthread_cond_signal(&s->waiters->wake);
+    (void)pthread_cond_destroy(&w->wake);
+}
+
+enum session_result
+session_ask(struct breaker *b, const char *line, size_t len,
+            int64_t deadline_ns, char *answer, size_t size, size_t *answer_len)
+{
+    struct session *s = &client_world(b)->session;
+    struct waiter w = {
+        .line = line, .line_len = len, .answer = answer, .size = size};
+    bool may_ask;
+    int64_t now_ns = clock_mono_ns();
+
+    (void)pthread_mutex_lock(&s->lock);
+    may_ask = reach(b, s, now_ns);
+    if (may_ask) {
+        (void)drain(b, s);
+        may_ask = is_worth_waiting(b, s, now_ns);
+    }
+    if (may_ask) {
+        enlist(s, &w);
+        wait_for_answer(b, s, &w, deadline_ns);
+        delist(s, &w);
+        if (!w.is_done)
+            give_up(b, s, &w);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    *answer_len = w.answer_len;
+    if (w.is_done)
+        return SESSION_ANSWERED;
+    return w.is_sent ? SESSION_SENT : SESSION_NOT_SENT;
+}
+
+/* ---- telling ---- */
+
+bool
+session_tell(struct breaker *b, const struct told *item)
+{
+    struct session *s = &client_world(b)->session;
+    bool is_reached;
+
+    (void)pthread_mutex_lock(&s->lock);
+    is_reached = reach(b, s, clock_mono_ns());
+    if (is_reached) {
+        told_push(&s->queue, item);
+        (void)send_queued(b, s);
+        /* Sending may have eaten the descriptor's edge: look, or a waiter's
+         * answer would lie there unseen. */
+        (void)drain(b, s);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return is_reached;
+}
+
+bool
+session_post(struct breaker *b, const char *lines, size_t len)
+{
+    struct session *s = &client_world(b)->session;
+    bool is_sent;
+
+    (void)pthread_mutex_lock(&s->lock);
+    is_sent = reach(b, s, clock_mono_ns()) && send_queued(b, s) &&
+              transport_send(&s->transport, 0, lines, len) == TRANSPORT_SENT;
+    if (s->is_open)
+        (void)drain(b, s);
+    (void)pthread_mutex_unlock(&s->lock);
+    return is_sent;
+}
+
+bool
+session_take(struct breaker *b, struct told *out)
+{
+    struct session *s = &client_world(b)->session;
+    const struct told *first;
+    bool is_one;
+
+    (void)pthread_mutex_lock(&s->lock);
+    first = told_first(&s->queue);
+    is_one = first != NULL;
+    if (is_one) {
+        *out = *first;
+        told_pop(&s->queue);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return is_one;
+}
+
+uint64_t
+session_dropped(struct breaker *b)
+{
+    struct session *s = &client_world(b)->session;
+    uint64_t dropped;
+
+    (void)pthread_mutex_lock(&s->lock);
+    dropped = s->queue.dropped;
+    (void)pthread_mutex_unlock(&s->lock);
+    return dropped;
+}
+
+/* Lines of one connection are carried out in order, so an answer to the last
+ * says that all before it have arrived. */
+void
+session_flush(struct breaker *b, int64_t deadline_ns)
+{
+    struct session *s = &client_world(b)->session;
+    char answer[64];
+    size_t len;
+    bool is_open;
+
+    (void)pthread_mutex_lock(&s->lock);
+    is_open = s->is_open;
+    (void)pthread_mutex_unlock(&s->lock);
+    if (is_open)
+        (void)session_ask(b, "PING", 4, deadline_ns, answer, sizeof answer,
+                          &len);
+}
+
+void
+session_hope(struct breaker *b)
+{
+    struct session *s = &client_world(b)->session;
+
+    (void)pthread_mutex_lock(&s->lock);
+    s->quiet = SESSION_SPEAKING;
+    s->again_ns = 0;
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+bool
+session_cause(struct breaker *b, struct cause *out)
+{
+    struct session *s = &client_world(b)->session;
+
+    (void)pthread_mutex_lock(&s->lock);
+    *out = s->cause;
+    (void)pthread_mutex_unlock(&s->lock);
+    return out->code != CAUSE_NONE;
+}

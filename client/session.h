@@ -1,0 +1,80 @@
+#ifndef CLIENT_SESSION_H
+#define CLIENT_SESSION_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The conversation with the daemon: one socket, any number of threads. Requests
+ * carry a number in the envelope and answers come back by it. Of the threads that
+ * wait for an answer one (the leader) sleeps on the socket; whoever holds the lock
+ * hands out what has arrived. Nobody waits past his deadline, and once the
+ * daemon has kept silent nobody waits for it at all until it speaks again. */
+#include "client/attach.h"
+#include "client/told.h"
+#include "client/transport.h"
+#include <pthread.h>
+
+/* While the daemon is silent it is asked for a sign of life this often. */
+#define SESSION_PROBE_NS (100 * BK_NS_PER_MS)
+/* After libzmq could not be started, the next try. */
+#define SESSION_OPEN_AGAIN_NS (1 * BK_NS_PER_S)
+
+enum session_quiet {
+    SESSION_SPEAKING,
+    SESSION_UNREACHED, /* a request could not be sent in time */
+    SESSION_UNANSWERED /* one was sent and not answered in time */
+};
+
+enum session_result {
+    SESSION_ANSWERED,
+    SESSION_NOT_SENT, /* the daemon knows nothing of it */
+    SESSION_SENT      /* no answer: the daemon may or may not have done it */
+};
+
+struct waiter;
+struct breaker;
+
+struct session {
+    pthread_mutex_t lock;
+    struct transport transport;
+    bool is_open;
+    bool is_greeted;  /* HELLO was sent on this connection */
+    uint64_t epoch;   /* of the daemon that was greeted, 0: not known */
+    int64_t again_ns; /* libzmq is not tried before this */
+    int64_t probe_ns; /* no PING before this */
+    enum session_quiet quiet;
+    char path[ENDPOINT_SIZE]; /* the socket it is connected to */
+    struct cause cause;       /* why there is no answer */
+    struct waiter *waiters;
+    struct waiter *leader;
+    int wake_fd; /* ends the leader's sleep; -1: none yet */
+    uint64_t next_id;
+    struct told_queue queue;
+    _Atomic uint64_t unanswered;
+    _Atomic uint64_t late;
+};
+
+bool session_init(struct session *s, uint64_t seed);
+/* Frees what is this process's own. */
+void session_fini(struct session *s);
+
+/* Sends one line and waits for its answer until `deadline_ns` (monotonic); at most
+ * size-1 octets of it and a NUL are stored, *len gets its whole length. */
+enum session_result session_ask(struct breaker *b, const char *line, size_t len,
+                                int64_t deadline_ns, char *answer, size_t size,
+                                size_t *answer_len);
+/* Hands over what needs no answer, in order, and never waits. False: the daemon
+ * cannot be talked to at all, the caller keeps it. True: sent, or queued. */
+bool session_tell(struct breaker *b, const struct told *item);
+/* Sends lines ('\n' between them) that need no answer, now or not at all. */
+bool session_post(struct breaker *b, const char *lines, size_t len);
+/* Takes the oldest of what is queued; false: nothing is. */
+bool session_take(struct breaker *b, struct told *out);
+/* Reports lost because too many were queued. */
+uint64_t session_dropped(struct breaker *b);
+/* Everything told has arrived, or the deadline is over. */
+void session_flush(struct breaker *b, int64_t deadline_ns);
+/* The daemon is seen to live again: waiting for it makes sense. */
+void session_hope(struct breaker *b);
+/* What the last failure was; false when there was none. */
+bool session_cause(struct breaker *b, struct cause *out);
+
+#endif
