@@ -135,6 +135,25 @@ check(struct model *m, struct model_service *s, int64_t now_ns,
     return refusal;
 }
 
+struct model_outlook
+model_look(struct model *m, const struct model_service *s, int64_t now_ns)
+{
+    struct bk_acquire ask = {.attempt = 1};
+    enum bk_mode mode = model_mode(s);
+    struct model_outlook outlook = {.is_plain = true};
+    if (mode == BK_BYPASS)
+        return outlook;
+    struct refusal refusal = check_before_ramp(m, s, now_ns, &ask);
+    outlook.is_plain = refusal.reason == BK_DENY_NONE &&
+                       s->state == BK_CLOSED && s->ramp.step == 0 &&
+                       s->policy.max_concurrent == 0;
+    if (mode == BK_OBSERVE)
+        return outlook;
+    outlook.reason = refusal.reason;
+    outlook.end_ns = refusal.wait_ns > 0 ? now_ns + refusal.wait_ns : BK_NEVER;
+    return outlook;
+}
+
 static uint64_t
 lease_call(struct model *m, const struct model_service *s, int64_t now_ns,
            const struct bk_acquire *ask)

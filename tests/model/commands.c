@@ -118,6 +118,12 @@ judge(struct model *m, struct model_service *s, int64_t now_ns,
                                 .is_entered = !is_of_call,
                                 .is_leased = lease->id != 0,
                                 .ramp_run = lease->ramp_run};
+    if (v.is_failure &&
+        (v.is_entered || v.is_critical_trip || s->state == BK_HALF_OPEN))
+        machine_witness(s, &(struct bk_evidence){.at_ns = now_ns,
+                                                 .latency_ns = r->latency_ns,
+                                                 .pid = r->caller.pid,
+                                                 .outcome = r->outcome});
     machine_judge(m, s, now_ns, &v);
 }
 

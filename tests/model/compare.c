@@ -2,7 +2,7 @@
  *
  * Every visible part of a service, as the core has it and as the model has it. */
 #include "tests/model/ledger.h"
-#include "tests/model/play.h"
+#include "tests/model/mirror.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -183,6 +183,29 @@ compare_breaker(struct play *p, const struct bk_breaker *b,
     p->seen.modes[model_mode(m)]++;
 }
 
+/* The core keeps a ring; the oldest stands where the next will. */
+static void
+compare_evidence(struct play *p, const struct bk_service *s,
+                 const struct model_service *m)
+{
+    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
+        const struct bk_evidence *core =
+            &s->evidence[(s->evidence_next + i) % BK_EVIDENCE_COUNT];
+        size_t missing = BK_EVIDENCE_COUNT - m->evidence_count;
+        struct bk_evidence none = {0};
+        const struct bk_evidence *model =
+            i < missing ? &none : &m->evidence[i - missing];
+        expect(p, m->name, "evidence's instant", (uint64_t)core->at_ns,
+               (uint64_t)model->at_ns);
+        if (i < missing)
+            continue;
+        expect(p, m->name, "evidence's outcome", core->outcome, model->outcome);
+        expect(p, m->name, "evidence's latency", (uint64_t)core->latency_ns,
+               (uint64_t)model->latency_ns);
+        expect(p, m->name, "evidence's process", core->pid, model->pid);
+    }
+}
+
 void
 play_compare(struct play *p, const char *name)
 {
@@ -196,6 +219,10 @@ play_compare(struct play *p, const char *name)
     if (memcmp(policy, &m->policy, sizeof *policy) != 0)
         play_fault(p, name, "policy differs", 1, 0);
     compare_breaker(p, &s->breaker, m);
+    compare_evidence(p, s, m);
+    /* What another service bars is known once that one has heard of the time. */
+    if (p->is_settled || m->policy.requires_name[0] == '\0')
+        mirror_compare_word(p, slot, m);
     for (size_t i = 0; i < p->model->note_count; i++)
         if (p->model->notes[i].service == model_index(p->model, m))
             expect_word(p, name, "a note", "none",

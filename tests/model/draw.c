@@ -336,7 +336,7 @@ draw_step(struct draw *d, const struct play *p, uint32_t serial,
     step->late_ns = chance(d, 5) ? (int64_t)below(d, 1000000) : 0;
     step->pid = (uint32_t)below(d, d->pids);
     step->is_lazy = chance(d, 50);
-    step->looks_around = chance(d, 15);
+    step->looks_around = chance(d, 40);
     step->latency_ns = -1;
     step->attempt = 1;
     /* Lists of live leases stay short: a crowd is sent home now and then. */

@@ -141,6 +141,17 @@ judge_ramp(struct model *m, struct model_service *s, int64_t at_ns,
         machine_end_step(m, s, at_ns);
 }
 
+void
+machine_witness(struct model_service *s, const struct bk_evidence *evidence)
+{
+    if (s->evidence_count == BK_EVIDENCE_COUNT) {
+        s->evidence_count--;
+        memmove(s->evidence, s->evidence + 1,
+                s->evidence_count * sizeof s->evidence[0]);
+    }
+    s->evidence[s->evidence_count++] = *evidence;
+}
+
 static enum bk_cause
 find_trip(const struct model_service *s, int64_t at_ns)
 {
@@ -255,6 +266,7 @@ machine_make(struct model *m, int64_t now_ns, const char *name)
     s->budget.granted = 0;
     s->budget.denied = 0;
     s->counters = (struct bk_counters){0};
+    s->evidence_count = 0;
     s->is_here = true;
     bk_copy_text(s->name, sizeof s->name, name, strlen(name));
     m->source(m->context, name, &s->policy);

@@ -33,6 +33,9 @@ struct machine_verdict {
     uint64_t ramp_run; /* that admitted the call; 0: no lease, or no ramp */
     bool is_leased;
 };
+/* Remembers an outcome that counts against the service. */
+void machine_witness(struct model_service *s,
+                     const struct bk_evidence *evidence);
 void machine_judge(struct model *m, struct model_service *s, int64_t at_ns,
                    const struct machine_verdict *v);
 

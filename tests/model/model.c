@@ -147,6 +147,10 @@ reclaim(struct model *m, size_t index)
         return;
     }
     s->counters.timeout++;
+    machine_witness(s, &(struct bk_evidence){.at_ns = lease.deadline_ns,
+                                             .latency_ns = -1,
+                                             .pid = lease.pid,
+                                             .outcome = BK_TIMEOUT});
     machine_judge(m, s, lease.deadline_ns,
                   &(struct machine_verdict){.is_failure = true,
                                             .is_entered = true,

@@ -75,6 +75,8 @@ struct model_service {
     struct model_window window;
     struct model_budget budget;
     struct bk_counters counters;
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT]; /* oldest first */
+    size_t evidence_count;
 };
 
 struct model_lease {
@@ -147,6 +149,15 @@ struct model_lease *model_lease(struct model *m, uint64_t id);
 /* Time to the next chance of a call: 0 when there is nothing to wait for, or
  * nobody knows how long. */
 int64_t model_wait(const struct model_service *s, int64_t now_ns);
+
+/* What a first attempt would be answered now. */
+struct model_outlook {
+    enum bk_deny reason;
+    int64_t end_ns; /* of the denial; BK_NEVER when nobody knows */
+    bool is_plain;  /* let through with nothing to give back or to count */
+};
+struct model_outlook model_look(struct model *m, const struct model_service *s,
+                                int64_t now_ns);
 
 /* Commands of workers. */
 enum bk_error model_acquire(struct model *m, int64_t now_ns,

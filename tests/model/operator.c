@@ -136,6 +136,7 @@ restore(struct model_service *s, int64_t now_ns)
     empty_budget(s);
     s->budget.granted = 0;
     s->budget.denied = 0;
+    s->evidence_count = 0;
     if (s->state == BK_HALF_OPEN) {
         s->state = BK_OPEN;
         s->cause = BK_CAUSE_RESTORED;

@@ -2,6 +2,7 @@
  *
  * One step at a time, first the core and then the model. */
 #include "tests/model/play.h"
+#include "tests/model/mirror.h"
 #include "tests/model/verbs.h"
 
 #include <assert.h>
@@ -51,7 +52,9 @@ play_open(struct play *p)
     p->model = malloc(sizeof *p->model);
     for (size_t i = 0; i < 2; i++)
         p->memory[i] = malloc(bk_fleet_bytes(&limits));
-    if (p->model != NULL && p->memory[0] != NULL && p->memory[1] != NULL)
+    bool has_segment = mirror_open(p, &limits);
+    if (has_segment && p->model != NULL && p->memory[0] != NULL &&
+        p->memory[1] != NULL)
         return true;
     play_close(p);
     return false;
@@ -63,6 +66,7 @@ play_close(struct play *p)
     free(p->model);
     free(p->memory[0]);
     free(p->memory[1]);
+    mirror_close(p);
     p->model = NULL;
     p->memory[0] = NULL;
     p->memory[1] = NULL;
@@ -97,6 +101,7 @@ play_start(struct play *p, const struct stream *stream)
     p->in_use = 0;
     p->fleet =
         bk_fleet_init(p->memory[0], &limits, find_policy, p, stream->seed);
+    mirror_format(p);
     model_init(p->model, see_open_end, find_model_policy, p);
     model_pass(p->model, p->now_ns);
     play_advance(p);
@@ -122,6 +127,8 @@ play_advance(struct play *p)
         is_done = bk_fleet_advance(p->fleet, p->now_ns);
         play_take_notes(p);
     }
+    mirror_sync(p);
+    p->is_settled = true;
     if (!is_done)
         play_fault(p, "fleet", "time does not pass", 1, 0);
 }
@@ -141,6 +148,7 @@ pass_time(struct play *p, const struct step *step)
         play_advance(p);
         play_compare_all(p);
     }
+    p->is_settled = p->is_settled && p->now_ns == step->at_ns;
     p->now_ns = step->at_ns;
     model_pass(p->model, step->at_ns);
     if (!p->is_exact || !step->is_lazy)
@@ -168,6 +176,7 @@ play_step(struct play *p, const struct step *step)
         touched = verb_carry_out(p, step);
     if (!p->has_fault)
         play_take_notes(p);
+    mirror_sync(p);
     if (!p->has_fault && touched != NULL)
         play_compare(p, touched);
     if (!p->has_fault && step->looks_around) {

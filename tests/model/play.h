@@ -3,6 +3,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Plays steps against the core and the model and compares what both say. */
+#include "core/segment.h"
 #include "tests/model/step.h"
 
 /* What a step was given. */
@@ -30,11 +31,16 @@ struct play {
     struct bk_fleet *fleet;
     void *memory[2]; /* the fleet's, and its successor's after a crash */
     size_t in_use;
+    struct bk_limits limits;
+    void *segment_memory;
+    struct bk_segment segment; /* what is published of the fleet */
+    uint64_t policy_edition;
     struct spec specs[NAME_SERVICES];
     struct bk_policy policies[NAME_SERVICES];
     struct play_gift gifts[STREAM_STEPS];
     int64_t now_ns;
     bool is_exact;
+    bool is_settled; /* every deadline up to now has passed in the core */
     bool has_fault;
     char fault[512]; /* the first disagreement */
     FILE *log;       /* NULL: silent */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What a new daemon finds: the whole segment, or only what was saved. */
+#include "tests/model/mirror.h"
 #include "tests/model/verbs.h"
 
 #include <string.h>
@@ -47,6 +48,7 @@ survive_loss(struct play *p)
             play_fault(p, saved.name, "is not restored", error, BK_OK);
     }
     p->fleet = new;
+    mirror_format(p);
     drop_notes(new);
     model_lose_segment(p->model, p->now_ns, next_id);
     model_pass(p->model, p->now_ns);
@@ -59,25 +61,10 @@ survive_crash(struct play *p)
     play_advance(p);
     struct bk_fleet *old = p->fleet;
     struct bk_fleet *new = play_successor(p);
-    bk_fleet_set_next_id(new, bk_fleet_next_id(old));
+    mirror_adopt(p, new);
     tell_rest(p, old, new);
-    for (uint32_t slot = 0; slot < bk_fleet_limits(old)->services; slot++) {
-        const struct bk_service *s = bk_fleet_service(old, slot);
-        if (s == NULL)
-            continue;
-        enum bk_error error = bk_fleet_adopt(
-            new, p->now_ns, slot, s->name, s->incarnation, &s->breaker,
-            bk_fleet_policy(old, s->policy), s->evidence);
-        if (error != BK_OK)
-            play_fault(p, s->name, "is not adopted", error, BK_OK);
-    }
-    const struct bk_leases *leases = bk_fleet_leases(old);
-    for (uint32_t slot = 0; slot < leases->fresh; slot++) {
-        const struct bk_lease *lease = bk_leases_at(leases, slot);
-        if (lease->kind != BK_LEASE_FREE &&
-            !bk_fleet_adopt_lease(new, slot, lease))
-            play_fault(p, "lease", "is not adopted", lease->id, 0);
-    }
     p->fleet = new;
+    /* The new daemon publishes its policies at other places. */
+    p->policy_edition = UINT64_MAX;
     play_advance(p);
 }

@@ -205,8 +205,14 @@ tally(struct play *p, const struct step *step)
 static const char *
 die(struct play *p, const struct step *step)
 {
-    bk_fleet_process_died(p->fleet, told(p, step), step->pid);
+    bool is_done = false;
     model_process_died(p->model, p->now_ns, step->pid);
+    for (size_t turn = 0; turn < MODEL_LEASES && !is_done; turn++) {
+        is_done = bk_fleet_process_died(p->fleet, told(p, step), step->pid);
+        play_take_notes(p);
+    }
+    if (!is_done)
+        play_fault(p, "fleet", "a process does not end", 1, 0);
     return NULL;
 }
 
