@@ -25,6 +25,14 @@ limits_for(uint32_t services)
     return l;
 }
 
+/* The wall clock at an instant of ours, so that what remains of a wait is the same
+ * before and after it was saved, however long the saving took. */
+static int64_t
+wall_at(int64_t at_ns)
+{
+    return clock_wall_ms() - (clock_boot_ns() - at_ns) / BK_NS_PER_MS;
+}
+
 /* ---- start: config, database and segment come together ---- */
 
 /* What the database held, until the segment has been looked at. */
@@ -165,7 +173,7 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
     uint32_t restored = 0;
     r->started_ns = now_ns;
     bool ok = make_fleet(r) &&
-              store_load(r->store, clock_wall_ms(), &reader, &meta, error);
+              store_load(r->store, wall_at(now_ns), &reader, &meta, error);
     if (ok) {
         take_routes(r);
         r->publish = publish_open(dir, r->fleet, now_ns, &found);
@@ -212,7 +220,7 @@ put_row(struct registry *r, int64_t now_ns, uint32_t slot)
     struct bk_saved saved;
     if (bk_fleet_service(r->fleet, slot) != NULL) {
         bk_fleet_save(r->fleet, slot, now_ns, &saved);
-        r->job = store_put_service(r->store, &saved, clock_wall_ms());
+        r->job = store_put_service(r->store, &saved, wall_at(now_ns));
     }
     r->unsaved[slot] = 0;
 }
@@ -225,7 +233,7 @@ put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
     bool is_operators = actor != NULL && c->cause == BK_CAUSE_OPERATOR;
     struct store_event event = {
         .seq = ++r->seq,
-        .wall_ms = clock_wall_ms() - (now_ns - c->at_ns) / BK_NS_PER_MS,
+        .wall_ms = wall_at(c->at_ns),
         .from = c->from,
         .to = c->to,
         .mode = c->mode,
