@@ -192,7 +192,7 @@ BAD_FILES = [
     ("[daemon]\nmax_services = 0\n", 2, ["max_services"]),
     ("[daemon]\nmax_service = 10\n", 2, ["max_service", "max_services"]),
     ("[daemon]\nlisten = tcp://127.0.0.1:7000\n", 2, ["listen"]),
-    ("[route r]\nservices = a, b\n[service r]\n", 3, ["r"]),
+    ("[route r]\nservices = a, b\n[service r]\n", 1, ["r", "service"]),
     ("[route r]\nservices = \n", 2, []),
     ("[route r]\nmembers = a\n", 2, ["members", "services"]),
 ]

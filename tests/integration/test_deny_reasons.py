@@ -176,11 +176,11 @@ services = left, right
         self.assertEqual(
             Deny(self.worker.ask(f"ACQUIRE right 2 {grant.token}")).reason,
             "budget")
+        self.operator.document("RESET left")
         stranger = Grant(self.worker.ask("RETRY other 1 failure"))
         self.assertEqual(
             Deny(self.worker.ask(f"ACQUIRE pair 2 {stranger.token}")).reason,
             "budget")
-        self.operator.document("RESET left")
 
     def test_names_are_no_services(self):
         for line in ("REPORT chat 0 - success", "RETRY chat 1 failure",
