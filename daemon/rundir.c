@@ -132,6 +132,9 @@ take_lock(struct rundir *r, struct bk_text *error)
     if (flock(r->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         return true;
     }
+    /* Not ours: what is in the directory stays as it is. */
+    close(r->lock_fd);
+    r->lock_fd = -1;
     bk_text_put(error, "another breakerd holds ");
     bk_text_put(error, path);
     bk_text_put(error, "; stop it, or give this one a directory of its own "
