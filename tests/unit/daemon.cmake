@@ -10,3 +10,8 @@ endfunction()
 
 daemon_unit(log "fast;daemon")
 daemon_unit(config "fast;daemon")
+foreach(module watch reply rundir publish events)
+    daemon_unit(${module} "fast;daemon")
+endforeach()
+daemon_unit(store "daemon" stores.c)
+target_link_libraries(test_store PRIVATE PkgConfig::JANSSON)
