@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct bk_limits small = {
@@ -81,9 +82,10 @@ inode(void)
     return st.st_ino;
 }
 
-/* One daemon's life: a service tripped, another with a lease out. */
+/* One daemon's life: a service tripped, another with a lease out; then it is
+ * killed, nothing is closed. */
 static uint64_t
-live_once(int64_t now_ns)
+live(int64_t now_ns)
 {
     struct publish_found found;
     struct bk_fleet *f = make_fleet(&small);
@@ -99,10 +101,31 @@ live_once(int64_t now_ns)
     assert_false(found.is_adopted);
     bk_fleet_order(f, now_ns, &order, &slot, &was_override);
     uint64_t permit = acquire(f, now_ns, "busy").permit;
-    assert_int_not_equal(permit, 0);
     publish_sync(p, f, NULL, NULL);
     publish_run(p, 7, now_ns);
-    free(f); /* and the daemon is killed: nothing is closed */
+    return permit;
+}
+
+/* In a process of its own; the permit it gave out. */
+static uint64_t
+live_once(int64_t now_ns)
+{
+    uint64_t permit = 0;
+    int ends[2];
+    int status;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        permit = live(now_ns);
+        ssize_t n = write(ends[1], &permit, sizeof(permit));
+        _exit(n == sizeof(permit) ? 0 : 1);
+    }
+    close(ends[1]);
+    assert_int_equal(read(ends[0], &permit, sizeof(permit)), sizeof(permit));
+    close(ends[0]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_not_equal(permit, 0);
     return permit;
 }
 
