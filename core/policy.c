@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define MS UINT64_C(1000000)
-#define DAY (UINT64_C(86400000) * MS)
+#define LONGEST ((uint64_t)BK_DURATION_MAX_NS)
 #define MILLION UINT64_C(1000000)
 /* Octets of somebody's text that an error quotes. */
 #define QUOTE_MAX 64
@@ -53,11 +53,8 @@ static const char *const mode_words[] = {
 #define FACTOR(key, low, high, text, about)                                \
     ROW(key, key##_ppm, BK_KEY_FACTOR, false, (low)*BK_PPM, (high)*BK_PPM, \
         NULL, text, about)
-#define DURATION(key, low_ms, text, about)                                  \
-    ROW(key, key##_ns, BK_KEY_DURATION, false, (low_ms)*MS, 30 * DAY, NULL, \
-        text, about)
-#define DURATION_OR_0(key, low_ms, text, about)                            \
-    ROW(key, key##_ns, BK_KEY_DURATION, true, (low_ms)*MS, 30 * DAY, NULL, \
+#define DURATION(key, low_ms, text, about)                                 \
+    ROW(key, key##_ns, BK_KEY_DURATION, false, (low_ms)*MS, LONGEST, NULL, \
         text, about)
 #define CHOICE(key, choices, text, about) \
     ROW(key, key, BK_KEY_CHOICE, false, 0, UINT32_MAX, choices, text, about)
@@ -69,7 +66,7 @@ static const struct bk_key_row rows[] = {
     RATE(failure_rate, "0",
          "this share of failures in the window opens the circuit; 0: the rule "
          "is off"),
-    ROW(window, window_ns, BK_KEY_WINDOW, false, 10 * MS, 30 * DAY, NULL, "60s",
+    ROW(window, window_ns, BK_KEY_WINDOW, false, 10 * MS, LONGEST, NULL, "60s",
         "what the rates look at: the last outcomes of this time, or this many"),
     COUNT(minimum_calls, 0, MILLION, "20",
           "fewer outcomes in the window say nothing about rates; a window of "
@@ -95,7 +92,7 @@ static const struct bk_key_row rows[] = {
              "a leased permit not reported for this long counts as a timeout"),
     DURATION(max_permit_ttl, 1, "1h",
              "the longest time a worker may ask for itself"),
-    ROW(ramp, ramp_ns, BK_KEY_DURATION, true, 10 * MS, 30 * DAY, NULL, "0",
+    ROW(ramp, ramp_ns, BK_KEY_DURATION, true, 10 * MS, LONGEST, NULL, "0",
         "after closing, calls are let through again in ten steps "
         "over at least this time; 0: all at once"),
     COUNT(max_concurrent, 0, MILLION, "0",

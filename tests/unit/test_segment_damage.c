@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A segment with damage: what does not make sense is not believed. */
+#include "core/image.h"
+#include "core/segment_index.h"
+#include "fleets.h"
+#include "maps.h"
+#include "unit.h"
+
+static void
+a_torn_record_is_not_read(void **state)
+{
+    struct bk_record record;
+    (void)state;
+    begin_fleet(2, 2, 2, 0);
+    map();
+    acquire("llm", 0);
+    publish();
+    uint32_t slot = bk_segment_find(&segment, "llm", 3);
+    _Atomic uint64_t *sequence = segment.records + slot * BK_RECORD_WORDS;
+    uint64_t in_use = atomic_load(sequence) & 1;
+    size_t words = BK_IMAGE_WORDS(struct bk_record);
+    _Atomic uint64_t *image = sequence + 1 + in_use * words;
+    _Atomic uint64_t *other = sequence + 1 + (1 - in_use) * words;
+    /* Half of the other image written, as by a writer killed in the middle. */
+    for (size_t i = 0; i < words / 2; i++)
+        atomic_store(&other[i], UINT64_MAX);
+    assert_true(bk_segment_read(&segment, slot, &record));
+    for (size_t i = 0; i < words; i++) {
+        uint64_t good = atomic_load(&image[i]);
+        atomic_store(&image[i], good ^ UINT64_C(0x100));
+        assert_false(bk_segment_read(&segment, slot, &record));
+        atomic_store(&image[i], good);
+    }
+    assert_true(bk_segment_read(&segment, slot, &record));
+    /* The next publication makes it whole again. */
+    atomic_store(&image[3], 0);
+    acquire("llm", 1);
+    publish();
+    assert_true(bk_segment_read(&segment, slot, &record));
+}
+
+static struct bk_record sound;
+
+/* A whole record, but with content that no daemon writes. */
+static bool
+reads(const struct bk_record *record)
+{
+    struct bk_record out;
+    _Atomic uint64_t *sequence = segment.records;
+    bk_image_store(sequence + 1 +
+                       (atomic_load(sequence) & 1) *
+                           BK_IMAGE_WORDS(struct bk_record),
+                   record, sizeof(*record));
+    return bk_segment_read(&segment, 0, &out);
+}
+
+#define REFUSED(field, value)         \
+    do {                              \
+        struct bk_record bad = sound; \
+        bad.field = value;            \
+        assert_false(reads(&bad));    \
+    } while (0)
+
+static void
+whole_but_senseless_records_are_not_read(void **state)
+{
+    (void)state;
+    begin_fleet(1, 2, 2, 0);
+    map();
+    acquire("llm", 0);
+    publish();
+    assert_true(bk_segment_read(&segment, 0, &sound));
+    assert_true(reads(&sound));
+    REFUSED(is_used, 0);
+    REFUSED(is_used, 2);
+    REFUSED(is_configured, 2);
+    REFUSED(policy, 2);
+    REFUSED(name[0], '*');
+    REFUSED(name[0], '\0');
+    REFUSED(breaker.state, BK_STATE_COUNT);
+    REFUSED(breaker.mode, BK_MODE_COUNT);
+    REFUSED(breaker.cause, BK_CAUSE_COUNT);
+    REFUSED(breaker.generation, BK_NUMBER_END);
+    REFUSED(breaker.ramp.step, BK_RAMP_STEPS + 1);
+    REFUSED(breaker.window.head, BK_WINDOW_CALLS_MAX);
+    REFUSED(breaker.override.is_set, 2);
+    REFUSED(breaker.override.mode, BK_MODE_COUNT);
+    struct bk_record bad = sound;
+    memset(bad.name, 'x', sizeof(bad.name));
+    assert_false(reads(&bad));
+    bad = sound;
+    memset(bad.breaker.override.reason, 'x',
+           sizeof(bad.breaker.override.reason));
+    assert_false(reads(&bad));
+    bad = sound;
+    memset(bad.breaker.override.actor, 'x', sizeof(bad.breaker.override.actor));
+    assert_false(reads(&bad));
+}
+
+static struct bk_policy sound_policy;
+
+static bool
+reads_policy(const struct bk_policy *policy)
+{
+    struct bk_policy out;
+    bk_image_store(segment.policies, policy, sizeof(*policy));
+    return bk_segment_read_policy(&segment, 0, &out);
+}
+
+#define REFUSED_POLICY(field, value)                \
+    do {                                            \
+        struct bk_policy bad_policy = sound_policy; \
+        bad_policy.field = value;                   \
+        assert_false(reads_policy(&bad_policy));    \
+    } while (0)
+
+static void
+senseless_policies_are_not_read(void **state)
+{
+    (void)state;
+    begin_fleet(1, 2, 2, 0);
+    map();
+    acquire("llm", 0);
+    publish();
+    assert_true(bk_segment_read_policy(&segment, 0, &sound_policy));
+    REFUSED_POLICY(window_ns, -1);
+    REFUSED_POLICY(window_ns, 0);
+    REFUSED_POLICY(window_ns, BK_SLICES - 1);
+    REFUSED_POLICY(probe_timeout_ns, -1);
+    REFUSED_POLICY(retry_ttl_ns, BK_SLICES - 1);
+    REFUSED_POLICY(window_calls, BK_WINDOW_CALLS_MAX + 1);
+    REFUSED_POLICY(recovery_jitter_ppm, BK_PPM + 1);
+    REFUSED_POLICY(half_open_max_calls, 0);
+    REFUSED_POLICY(success_threshold, 0);
+    REFUSED_POLICY(on_critical, BK_CRITICAL_IGNORE + 1);
+    REFUSED_POLICY(on_rate_limit, BK_LIMIT_IGNORE + 1);
+    REFUSED_POLICY(count, BK_COUNT_CALL + 1);
+    REFUSED_POLICY(jitter, BK_JITTER_NONE + 1);
+    REFUSED_POLICY(mode, BK_MODE_COUNT);
+    REFUSED_POLICY(requires_name[0], '*');
+    struct bk_policy p = sound_policy;
+    memset(p.probe_url, 'x', sizeof(p.probe_url));
+    assert_false(reads_policy(&p));
+    p = sound_policy;
+    strcpy(p.requires_name, "vault");
+    assert_true(reads_policy(&p));
+    p.window_ns = 0;
+    p.window_calls = BK_WINDOW_CALLS_MAX;
+    assert_true(reads_policy(&p));
+}
+
+static void
+senseless_leases_and_evidence_are_not_read(void **state)
+{
+    struct bk_lease lease = {.id = 5, .kind = BK_LEASE_PERMIT};
+    struct bk_lease out;
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    (void)state;
+    begin_fleet(1, 2, 2, 0);
+    map();
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_true(bk_segment_read_lease(&segment, 0, &out));
+    lease.service = 1;
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_false(bk_segment_read_lease(&segment, 0, &out));
+    lease.service = 0;
+    lease.kind = BK_LEASE_TOKEN + 1;
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_false(bk_segment_read_lease(&segment, 0, &out));
+    lease.kind = BK_LEASE_TOKEN;
+    lease.id = BK_NUMBER_END;
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_false(bk_segment_read_lease(&segment, 0, &out));
+
+    struct bk_evidence e = {.at_ns = 1, .outcome = BK_FAILURE};
+    size_t words = BK_IMAGE_WORDS(struct bk_evidence);
+    bk_image_store(segment.evidence, &e, sizeof(e));
+    e.outcome = BK_OUTCOME_COUNT;
+    bk_image_store(segment.evidence + words, &e, sizeof(e));
+    e.outcome = BK_FAILURE;
+    memset(e.worker, 'x', sizeof(e.worker));
+    bk_image_store(segment.evidence + 2 * words, &e, sizeof(e));
+    memset(e.worker, 0, sizeof(e.worker));
+    memset(e.text, 'x', sizeof(e.text));
+    bk_image_store(segment.evidence + 3 * words, &e, sizeof(e));
+    atomic_store(segment.evidence + 4 * words, 1);
+    bk_segment_read_evidence(&segment, 0, evidence);
+    assert_true(evidence[0].at_ns == 1);
+    for (int i = 1; i < BK_EVIDENCE_COUNT; i++)
+        assert_true(evidence[i].at_ns == 0);
+}
+
+static void
+senseless_routes_are_not_read(void **state)
+{
+    struct bk_route route = {.name = "any", .count = 1};
+    struct bk_route out;
+    (void)state;
+    begin_fleet(1, 2, 2, 1);
+    map();
+    strcpy(route.members[0], "a");
+    bk_image_store(segment.routes, &route, sizeof(route));
+    assert_true(bk_segment_read_route(&segment, 0, &out));
+    route.count = 2;
+    bk_image_store(segment.routes, &route, sizeof(route));
+    assert_false(bk_segment_read_route(&segment, 0, &out));
+    route.count = BK_ROUTE_MEMBERS + 1;
+    bk_image_store(segment.routes, &route, sizeof(route));
+    assert_false(bk_segment_read_route(&segment, 0, &out));
+    atomic_store(segment.routes, 0);
+    assert_false(bk_segment_read_route(&segment, 0, &out));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_torn_record_is_not_read),
+        cmocka_unit_test(whole_but_senseless_records_are_not_read),
+        cmocka_unit_test(senseless_policies_are_not_read),
+        cmocka_unit_test(senseless_leases_and_evidence_are_not_read),
+        cmocka_unit_test(senseless_routes_are_not_read),
+    };
+    return cmocka_run_group_tests(tests, NULL, end_map);
+}
