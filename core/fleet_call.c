@@ -214,9 +214,7 @@ bk_fleet_acquire(struct bk_fleet *f, int64_t now_ns,
 static void
 put_evidence(struct bk_service *s, const struct bk_report *r, int64_t now_ns)
 {
-    struct bk_evidence *e = &s->evidence[s->evidence_next % BK_EVIDENCE_COUNT];
-    s->evidence_next++;
-    memset(e, 0, sizeof(*e));
+    struct bk_evidence *e = bk_fleet_next_evidence(s);
     e->at_ns = now_ns;
     e->latency_ns = r->latency_ns;
     e->pid = r->caller.pid;

@@ -86,6 +86,8 @@ const struct bk_policy *bk_fleet_policy_of(const struct bk_fleet *f,
                                            uint32_t slot);
 const struct bk_route *bk_fleet_route(const struct bk_fleet *f,
                                       const char *name, size_t len);
+/* The place of a service's next outcome that counts against it, cleared. */
+struct bk_evidence *bk_fleet_next_evidence(struct bk_service *s);
 /* Ends a token unused: the withdrawal is undone where it still can be. */
 void bk_fleet_cancel_token(struct bk_fleet *f, uint32_t lease_slot,
                            int64_t now_ns);

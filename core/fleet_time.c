@@ -198,17 +198,25 @@ bk_fleet_cancel_token(struct bk_fleet *f, uint32_t lease_slot, int64_t now_ns)
                      now_ns, made);
 }
 
+struct bk_evidence *
+bk_fleet_next_evidence(struct bk_service *s)
+{
+    struct bk_evidence *e = &s->evidence[s->evidence_next % BK_EVIDENCE_COUNT];
+    s->evidence_next = (s->evidence_next + 1) % BK_EVIDENCE_COUNT;
+    memset(e, 0, sizeof(*e));
+    return e;
+}
+
 static void
 put_evidence(struct bk_service *s, const struct bk_lease *lease, int64_t at_ns)
 {
-    struct bk_evidence *e = &s->evidence[s->evidence_next % BK_EVIDENCE_COUNT];
-    s->evidence_next++;
-    memset(e, 0, sizeof(*e));
+    static const char text[] = "permit not reported in time";
+    struct bk_evidence *e = bk_fleet_next_evidence(s);
     e->at_ns = at_ns;
     e->latency_ns = -1;
     e->pid = lease->holder_pid;
     e->outcome = BK_TIMEOUT;
-    bk_copy_text(e->text, sizeof(e->text), "permit not reported in time", 27);
+    bk_copy_text(e->text, sizeof(e->text), text, sizeof(text) - 1);
 }
 
 /* A permit has run out: a timeout, unless the event before voided it. */

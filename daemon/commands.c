@@ -99,13 +99,12 @@ run_acquire(struct answer *a, const struct bk_request *q)
                              .ttl_ns = (int64_t)q->duration_ms * BK_NS_PER_MS,
                              .caller = caller_of(a)};
     struct bk_acquired got;
-    enum bk_error error = bk_fleet_acquire(a->commands->registry->fleet,
-                                           a->now_ns, &ask, &got);
+    enum bk_error error =
+        bk_fleet_acquire(a->commands->registry->fleet, a->now_ns, &ask, &got);
     if (error != BK_OK) {
         fail(a, error);
     } else if (got.is_allowed) {
-        bk_write_allow(a->out, got.name, got.permit, got.generation,
-                       got.state);
+        bk_write_allow(a->out, got.name, got.permit, got.generation, got.state);
         if (got.permit != 0) {
             watch_holder(a);
         }
@@ -153,13 +152,13 @@ static void
 run_retry(struct answer *a, const struct bk_request *q)
 {
     struct registry *r = a->commands->registry;
-    struct bk_retry ask = {
-        .name = q->service.at,
-        .name_len = q->service.len,
-        .failed_attempt = q->attempt,
-        .outcome = (enum bk_outcome)q->outcome,
-        .retry_after_ns = (int64_t)q->duration_ms * BK_NS_PER_MS,
-        .caller = caller_of(a)};
+    struct bk_retry ask = {.name = q->service.at,
+                           .name_len = q->service.len,
+                           .failed_attempt = q->attempt,
+                           .outcome = (enum bk_outcome)q->outcome,
+                           .retry_after_ns =
+                               (int64_t)q->duration_ms * BK_NS_PER_MS,
+                           .caller = caller_of(a)};
     struct bk_granted got;
     enum bk_error error = bk_fleet_retry(r->fleet, a->now_ns, &ask, &got);
     if (error != BK_OK) {
@@ -185,10 +184,9 @@ run_release(struct answer *a, const struct bk_request *q)
 static void
 run_renew(struct answer *a, const struct bk_request *q)
 {
-    bk_write_applied(a->out,
-                     bk_fleet_renew(a->commands->registry->fleet, a->now_ns,
-                                    q->id,
-                                    (int64_t)q->duration_ms * BK_NS_PER_MS));
+    bk_write_applied(
+        a->out, bk_fleet_renew(a->commands->registry->fleet, a->now_ns, q->id,
+                               (int64_t)q->duration_ms * BK_NS_PER_MS));
 }
 
 static void
@@ -338,15 +336,15 @@ commands_drop(struct commands *c, const struct reply *reply)
 typedef void run_function(struct answer *a, const struct bk_request *q);
 
 static run_function *const run[BK_CMD_COUNT] = {
-    [BK_CMD_HELLO] = run_hello,     [BK_CMD_PING] = run_ping,
-    [BK_CMD_ACQUIRE] = run_acquire, [BK_CMD_REPORT] = run_report,
-    [BK_CMD_REPORTQ] = run_report,  [BK_CMD_TALLYQ] = run_tally,
-    [BK_CMD_RETRY] = run_retry,     [BK_CMD_RELEASE] = run_release,
-    [BK_CMD_RENEW] = run_renew,     [BK_CMD_STATUS] = run_status,
+    [BK_CMD_HELLO] = run_hello,      [BK_CMD_PING] = run_ping,
+    [BK_CMD_ACQUIRE] = run_acquire,  [BK_CMD_REPORT] = run_report,
+    [BK_CMD_REPORTQ] = run_report,   [BK_CMD_TALLYQ] = run_tally,
+    [BK_CMD_RETRY] = run_retry,      [BK_CMD_RELEASE] = run_release,
+    [BK_CMD_RENEW] = run_renew,      [BK_CMD_STATUS] = run_status,
     [BK_CMD_CONFIG] = orders_config, [BK_CMD_RESET] = orders_reset,
-    [BK_CMD_TRIP] = orders_mode,    [BK_CMD_BYPASS] = orders_mode,
-    [BK_CMD_OBSERVE] = orders_mode, [BK_CMD_AUTO] = orders_auto,
-    [BK_CMD_SET] = orders_set,      [BK_CMD_UNSET] = orders_unset,
+    [BK_CMD_TRIP] = orders_mode,     [BK_CMD_BYPASS] = orders_mode,
+    [BK_CMD_OBSERVE] = orders_mode,  [BK_CMD_AUTO] = orders_auto,
+    [BK_CMD_SET] = orders_set,       [BK_CMD_UNSET] = orders_unset,
     [BK_CMD_RELOAD] = orders_reload, [BK_CMD_HISTORY] = orders_history,
     [BK_CMD_FORGET] = orders_forget};
 

@@ -12,7 +12,8 @@ struct events *events_open(void *socket);
 void events_close(struct events **e);
 /* An event that may be told once `job` is saved. The oldest goes when too many
  * wait. */
-void events_put(struct events *e, uint64_t job, const struct store_event *event);
+void events_put(struct events *e, uint64_t job,
+                const struct store_event *event);
 void events_saved(struct events *e, uint64_t job);
 uint64_t events_dropped(const struct events *e);
 

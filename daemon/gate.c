@@ -88,8 +88,8 @@ gate_listen(const struct rundir *r, enum gate_door door, const char *name,
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     /* Nobody may connect before the mode is right: bind under a closed umask. */
     mode_t before = umask(0177);
-    bool ok = fd >= 0 && bind(fd, (const struct sockaddr *)&address,
-                              sizeof(address)) == 0;
+    bool ok = fd >= 0 &&
+              bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
     int number = errno;
     umask(before);
     if (!ok) {
@@ -236,8 +236,8 @@ int
 accept4(int listening, __SOCKADDR_ARG address, socklen_t *restrict size,
         int flags)
 {
-    int fd = (int)syscall(SYS_accept4, listening, address.__sockaddr__, size,
-                          flags);
+    int fd =
+        (int)syscall(SYS_accept4, listening, address.__sockaddr__, size, flags);
     int number = errno;
     int door = door_of(listening);
     if (door < 0) {

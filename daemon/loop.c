@@ -112,9 +112,11 @@ beat(struct loop *l, struct beats *b, int64_t now_ns)
         publish_beat(l->registry->publish, now_ns, gate.workers);
         b->heart_ns = now_ns + BK_HEARTBEAT_NS;
     }
-    if (now_ns >= b->save_ns) {
-        registry_save(l->registry, now_ns, SAVE_ROWS);
-        b->save_ns = now_ns + SAVE_NS;
+    if (now_ns >= b->save_ns || b->is_saving) {
+        if (!b->is_saving) {
+            b->save_ns = now_ns + SAVE_NS;
+        }
+        b->is_saving = registry_save(l->registry, now_ns, SAVE_ROWS);
     }
     if (b->watchdog_every_ns > 0 && now_ns >= b->watchdog_ns) {
         notify_send("WATCHDOG=1");
@@ -182,6 +184,7 @@ loop_run(struct loop *l)
         if (!has_memory(&b, now_ns)) {
             return 1;
         }
+        has_more = has_more || b.is_saving;
         long wait_ms = has_more ? 0 : patience(l, &b, clock_boot_ns());
         if (zmq_poll(items, 5, wait_ms) < 0 && zmq_errno() != EINTR) {
             log_line(LOG_ERROR, "ending: poll: %s", zmq_strerror(zmq_errno()));

@@ -99,8 +99,9 @@ read_options(int argc, char **argv, struct options *o)
         }
     }
     if (optind < argc) {
-        fprintf(stderr, "breakerd: unexpected argument \"%s\"; see breakerd "
-                        "--help\n",
+        fprintf(stderr,
+                "breakerd: unexpected argument \"%s\"; see breakerd "
+                "--help\n",
                 argv[optind]);
         return EXIT_USAGE;
     }
@@ -220,8 +221,8 @@ open_parts(struct loop *l, const struct rundir *dir, struct bk_text *error)
     l->commands->registry = r;
     l->commands->watch = l->watch;
     l->commands->dir = dir;
-    l->router = router_open(l->commands, l->sockets->worker,
-                            l->sockets->operator_);
+    l->router =
+        router_open(l->commands, l->sockets->worker, l->sockets->operator_);
     if (l->router == NULL) {
         bk_text_put(error, "not enough memory");
         return false;

@@ -99,9 +99,8 @@ orders_reset(struct answer *a, const struct bk_request *q)
         reset_all(a, q);
         return;
     }
-    enum bk_error error =
-        bk_fleet_reset(r->fleet, a->now_ns, q->service.at, q->service.len,
-                       false, &was_override);
+    enum bk_error error = bk_fleet_reset(r->fleet, a->now_ns, q->service.at,
+                                         q->service.len, false, &was_override);
     if (error != BK_OK) {
         answer_error(a, error);
         return;
@@ -120,9 +119,8 @@ give_order(struct answer *a, const struct bk_request *q, enum bk_mode mode,
         .name = q->service.at,
         .name_len = q->service.len,
         .mode = mode,
-        .duration_ns = q->has_duration
-                           ? (int64_t)q->duration_ms * BK_NS_PER_MS
-                           : BK_NEVER,
+        .duration_ns =
+            q->has_duration ? (int64_t)q->duration_ms * BK_NS_PER_MS : BK_NEVER,
         .reason = q->text.at,
         .reason_len = q->text.len,
         .actor = a->peer->actor};
@@ -199,8 +197,7 @@ say_setting(struct answer *a, const char *service, size_t key)
     bk_json_string(&j, "service", service);
     bk_json_string(&j, "key", bk_key_name(key));
     bk_json_string(&j, "value", value);
-    bk_json_string(&j, "origin",
-                   bk_origin_name((enum bk_origin)origins[key]));
+    bk_json_string(&j, "origin", bk_origin_name((enum bk_origin)origins[key]));
     bk_json_close(&j, '}');
 }
 

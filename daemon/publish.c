@@ -69,15 +69,15 @@ map_old(const struct publish *p, struct old *old)
         return errno == ENOENT ? "" : strerror(errno);
     }
     const char *why = NULL;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-        st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
+        (st.st_mode & 022) != 0) {
         why = "it is not a private file of this user";
     } else if (st.st_size < (off_t)sizeof(struct bk_segment_header)) {
         why = "it is too short";
     } else {
         old->bytes = (size_t)st.st_size;
-        old->map = mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        fd, 0);
+        old->map =
+            mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
         if (old->map == MAP_FAILED) {
             old->map = NULL;
             why = strerror(errno);
@@ -187,8 +187,7 @@ make_file(struct publish *p, const struct rundir *r)
     unlink(p->new_path);
     int fd = open(p->new_path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
-        log_line(LOG_ERROR, "cannot make %s: %s", p->new_path,
-                 strerror(errno));
+        log_line(LOG_ERROR, "cannot make %s: %s", p->new_path, strerror(errno));
         return NULL;
     }
     /* Room is taken now: a page that cannot be had later would be a SIGBUS in

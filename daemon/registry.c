@@ -88,8 +88,8 @@ make_configured(void *context, const char *name)
 {
     struct registry *r = context;
     uint32_t slot;
-    enum bk_error error = bk_fleet_make(r->fleet, clock_boot_ns(), name,
-                                        strlen(name), &slot);
+    enum bk_error error =
+        bk_fleet_make(r->fleet, clock_boot_ns(), name, strlen(name), &slot);
     if (error != BK_OK) {
         log_line(LOG_WARNING, "service %s is configured and cannot be made: %s",
                  name, bk_error_name(error));
@@ -231,14 +231,13 @@ put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
 {
     const struct bk_change *c = &note->change;
     bool is_operators = actor != NULL && c->cause == BK_CAUSE_OPERATOR;
-    struct store_event event = {
-        .seq = ++r->seq,
-        .wall_ms = wall_at(c->at_ns),
-        .from = c->from,
-        .to = c->to,
-        .mode = c->mode,
-        .cause = c->cause,
-        .generation = c->generation};
+    struct store_event event = {.seq = ++r->seq,
+                                .wall_ms = wall_at(c->at_ns),
+                                .from = c->from,
+                                .to = c->to,
+                                .mode = c->mode,
+                                .cause = c->cause,
+                                .generation = c->generation};
     memcpy(event.service, note->name, sizeof(event.service));
     const char *who = is_operators ? actor : "-";
     bk_copy_text(event.actor, sizeof(event.actor), who, strlen(who));
@@ -287,8 +286,7 @@ registry_record(struct registry *r, int64_t now_ns, const char *service,
     bk_copy_text(event.actor, sizeof(event.actor), actor, strlen(actor));
     bk_copy_text(event.text, sizeof(event.text), text, text_len);
     if (slot != BK_NO_SLOT) {
-        const struct bk_breaker *b =
-            &bk_fleet_service(r->fleet, slot)->breaker;
+        const struct bk_breaker *b = &bk_fleet_service(r->fleet, slot)->breaker;
         event.from = (enum bk_state)b->state;
         event.to = event.from;
         event.mode = (enum bk_mode)b->mode;
@@ -313,12 +311,13 @@ registry_publish(struct registry *r)
     store_flush(r->store);
 }
 
-void
+bool
 registry_save(struct registry *r, int64_t now_ns, uint32_t most)
 {
     uint32_t services = bk_fleet_limits(r->fleet)->services;
     uint32_t put = 0;
-    for (uint32_t i = 0; i < services && put < most; i++) {
+    uint32_t seen = 0;
+    for (; seen < services && put < most; seen++) {
         r->unsaved_at = (r->unsaved_at + 1) % services;
         if (r->unsaved[r->unsaved_at]) {
             put_row(r, now_ns, r->unsaved_at);
@@ -333,6 +332,7 @@ registry_save(struct registry *r, int64_t now_ns, uint32_t most)
         r->job = store_put_meta(r->store, &meta);
     }
     store_flush(r->store);
+    return seen < services;
 }
 
 void

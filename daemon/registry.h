@@ -18,14 +18,14 @@ struct registry {
     struct publish *publish;
     struct events *events;
     uint64_t epoch;
-    uint64_t seq;     /* of the last line of history */
-    uint64_t job;     /* the last one handed to the store */
-    uint64_t saved;   /* the last one known to be on disk */
+    uint64_t seq;   /* of the last line of history */
+    uint64_t job;   /* the last one handed to the store */
+    uint64_t saved; /* the last one known to be on disk */
     int64_t started_ns;
     uint8_t *unsaved; /* one octet a slot: changed since its row was put */
     uint32_t unsaved_at;
     uint64_t meta_next_id; /* as last put */
-    bool is_degraded; /* the store says that it cannot save */
+    bool is_degraded;      /* the store says that it cannot save */
 };
 
 /* Brings fleet, segment and database together. The registry's config and store
@@ -44,8 +44,9 @@ void registry_record(struct registry *r, int64_t now_ns, const char *service,
                      const char *actor, const char *text, size_t text_len);
 /* Shows everything that changed. */
 void registry_publish(struct registry *r);
-/* Puts rows that changed, at most `most`, and the meta row. */
-void registry_save(struct registry *r, int64_t now_ns, uint32_t most);
+/* Puts rows that changed, at most `most`, and the meta row. True when more are
+ * left. */
+bool registry_save(struct registry *r, int64_t now_ns, uint32_t most);
 /* Lets all deadlines up to now pass. */
 void registry_advance(struct registry *r, int64_t now_ns);
 /* After a change of configuration: every service, and the routes. */

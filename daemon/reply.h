@@ -19,9 +19,9 @@ struct reply_frame {
 struct reply_answer {
     size_t from; /* within the arena */
     size_t len;
-    char *own; /* or: its own memory, freed with the reply */
+    char *own;       /* or: its own memory, freed with the reply */
     uint64_t ticket; /* due: what history it waits for */
-    bool is_due; /* somebody still has to fill it */
+    bool is_due;     /* somebody still has to fill it */
     bool needs_disk;
 };
 
@@ -36,8 +36,8 @@ struct reply {
     char *arena;
     size_t arena_len;
     size_t arena_room;
-    size_t due;   /* answers not filled yet */
-    uint64_t job; /* the store must have done this one; 0: none */
+    size_t due;    /* answers not filled yet */
+    uint64_t job;  /* the store must have done this one; 0: none */
     bool is_short; /* memory ran out: the reply cannot be sent */
 };
 

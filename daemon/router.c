@@ -21,7 +21,7 @@ struct name {
 
 struct router {
     struct commands *commands;
-    void *sockets[2]; /* worker, operator */
+    void *sockets[2];      /* worker, operator */
     struct reply *reply;   /* the one being written */
     struct reply *waiting; /* oldest first */
     struct reply **last;
@@ -84,8 +84,8 @@ identify(struct router *r, zmq_msg_t *frame, bool is_operator,
         sscanf(numbers, ":%u:%u:%u", &peer->uid, &peer->gid, &peer->pid) != 3) {
         peer->pid = 0;
     }
-    snprintf(peer->actor, sizeof(peer->actor), "%u:%u:%u", peer->uid,
-             peer->gid, peer->pid);
+    snprintf(peer->actor, sizeof(peer->actor), "%u:%u:%u", peer->uid, peer->gid,
+             peer->pid);
     struct name *name = &r->names[peer->pid % NAMES];
     if (name->pid != peer->pid) {
         memset(name, 0, sizeof(*name));

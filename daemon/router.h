@@ -10,10 +10,10 @@ struct router;
 
 struct router_stats {
     uint64_t messages;
-    uint64_t faulty;    /* dropped whole */
-    uint64_t unsent;    /* answers whose peer was gone or did not read */
-    uint64_t waiting;   /* replies that wait for the disk or a slice */
-    uint64_t refused;   /* too many waited */
+    uint64_t faulty;  /* dropped whole */
+    uint64_t unsent;  /* answers whose peer was gone or did not read */
+    uint64_t waiting; /* replies that wait for the disk or a slice */
+    uint64_t refused; /* too many waited */
 };
 
 /* `worker` and `operator_` are bound ROUTER sockets. */

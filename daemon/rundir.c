@@ -149,8 +149,8 @@ write_pid(const struct rundir *r, struct bk_text *error)
     if (!rundir_file(r, "breakerd.pid", path)) {
         return fail(error, "use the directory", r->path, ENAMETOOLONG);
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
-                  0644);
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) {
         return fail(error, "write", path, errno);
     }
@@ -170,7 +170,8 @@ find_group(struct rundir *r)
         log_line(LOG_INFO,
                  "no group " GROUP_NAME " on this machine: only this daemon's "
                  "own user can connect");
-    } else if (geteuid() != 0 && getegid() != r->gid && getgroups(0, NULL) == 0) {
+    } else if (geteuid() != 0 && getegid() != r->gid &&
+               getgroups(0, NULL) == 0) {
         r->has_group = false;
         r->gid = getegid();
     }
@@ -238,5 +239,6 @@ rundir_is_tmpfs(const struct rundir *r)
 {
     struct statfs fs;
     return statfs(r->path, &fs) == 0 &&
-           (fs.f_type == TMPFS_MAGIC || (unsigned long)fs.f_type == RAMFS_MAGIC);
+           (fs.f_type == TMPFS_MAGIC ||
+            (unsigned long)fs.f_type == RAMFS_MAGIC);
 }
