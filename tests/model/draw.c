@@ -31,6 +31,28 @@ draw_routes(struct draw *d, struct step *step)
     }
 }
 
+/* What needs several things to come together is asked for by name. */
+static void
+draw_theme(struct draw *d, struct stream *stream)
+{
+    static const char *const themes[][3] = {
+        {"ramp", "failure_threshold", NULL},
+        {"ramp", "max_concurrent", NULL},
+        {"half_open_max_calls", "success_threshold", NULL},
+        {"failure_rate", "minimum_calls", NULL},
+        {"slow_call_duration", "slow_call_rate", "minimum_calls"},
+        {"max_concurrent", "permit_ttl", NULL},
+        {"retry_ratio", "retry_min_per_sec", "retry_ttl"},
+        {"requires", NULL, NULL}};
+    size_t theme = below(d, 2 * sizeof themes / sizeof themes[0]);
+    if (theme >= sizeof themes / sizeof themes[0])
+        return;
+    for (size_t i = 0; i < NAME_SERVICES; i++)
+        for (size_t j = 0; j < 3 && themes[theme][j] != NULL; j++)
+            spec_force(&stream->specs[i], themes[theme][j], stream->is_exact,
+                       &d->random);
+}
+
 void
 draw_start(struct draw *d, struct stream *stream, uint64_t seed)
 {
@@ -49,11 +71,13 @@ draw_start(struct draw *d, struct stream *stream, uint64_t seed)
     stream->is_exact = chance(d, 60);
     stream->start_ns =
         chance(d, 50) ? 0 : (int64_t)below(d, UINT64_C(1) << below(d, 59));
+    d->is_calm = chance(d, 50);
     d->services = 1 + (uint32_t)below(d, NAME_SERVICES);
     d->pids = 1 + (uint32_t)below(d, 5);
     d->pace_ns = paces[below(d, sizeof paces / sizeof paces[0])];
     for (size_t i = 0; i < NAME_SERVICES; i++)
         spec_random(&stream->specs[i], stream->is_exact, &d->random);
+    draw_theme(d, stream);
     stream->routes =
         (struct step){.kind = STEP_ROUTES, .at_ns = stream->start_ns};
     draw_routes(d, &stream->routes);
@@ -122,7 +146,8 @@ draw_time(struct draw *d, const struct play *p)
     static const int64_t jumps[] = {BK_NS_PER_S, 60 * BK_NS_PER_S,
                                     4000 * BK_NS_PER_S, 90000 * BK_NS_PER_S};
     const struct model *m = p->model;
-    uint64_t die = below(d, 100);
+    /* In a calm stream calls seldom outlive their permits. */
+    uint64_t die = below(d, d->is_calm && chance(d, 80) ? 50 : 100);
     if (die < 30)
         return p->now_ns;
     if (die < 55)
@@ -194,8 +219,8 @@ draw_outcome(struct draw *d)
         BK_FAILURE,  BK_FAILURE,      BK_TIMEOUT,     BK_TIMEOUT,
         BK_CRITICAL, BK_RATE_LIMITED, BK_RATE_LIMITED};
     if (chance(d, 3)) {
-        static const uint32_t moods[] = {0, 5, 30, 70, 100};
-        d->failure_pct = moods[below(d, 5)];
+        static const uint32_t moods[] = {0, 0, 5, 30, 70, 100};
+        d->failure_pct = moods[below(d, d->is_calm ? 4 : 6)];
     }
     if (chance(d, 5))
         return (enum bk_outcome)below(d, BK_OUTCOME_COUNT);
@@ -216,8 +241,9 @@ draw_duration(struct draw *d)
 static uint64_t
 draw_attempt(struct draw *d)
 {
-    static const uint64_t attempts[] = {1, 1, 1, 1, 1,
-                                        2, 2, 3, 9, BK_NUMBER_END - 1};
+    static const uint64_t attempts[] = {2, 2, 2, 3, 9, BK_NUMBER_END - 1};
+    if (chance(d, 75))
+        return 1;
     return attempts[below(d, sizeof attempts / sizeof attempts[0])];
 }
 
@@ -239,9 +265,11 @@ draw_acquire(struct draw *d, const struct play *p, struct step *step)
     step->name = draw_name(d, true);
     step->attempt = draw_attempt(d);
     step->ttl_ns = chance(d, 20) ? draw_duration(d) : 0;
-    if (step->attempt == 1 && !chance(d, 5))
+    if (step->attempt == 1 && !chance(d, 25))
         return;
     bool is_live = draw_id(d, p, chance(d, 85), step);
+    if (is_live && chance(d, 90))
+        step->attempt = 2;
     if (is_live && step->name < NAME_SERVICES && chance(d, 80))
         step->name = name_of_id(d, p, p->gifts[step->id_step].id);
 }
@@ -292,7 +320,7 @@ draw_words(struct draw *d, const struct play *p, struct step *step)
     case STEP_RETRY:
         step->name = draw_name(d, false);
         step->attempt = draw_attempt(d);
-        step->outcome = chance(d, 50) ? BK_FAILURE : draw_outcome(d);
+        step->outcome = chance(d, 80) ? BK_FAILURE : draw_outcome(d);
         step->retry_after_ns = chance(d, 25) ? draw_duration(d) : 0;
         break;
     case STEP_RELEASE:
@@ -335,6 +363,9 @@ draw_step(struct draw *d, const struct play *p, uint32_t serial,
     step->at_ns = draw_time(d, p);
     step->late_ns = chance(d, 5) ? (int64_t)below(d, 1000000) : 0;
     step->pid = (uint32_t)below(d, d->pids);
+    /* A probe that is out is worth a report more often than not. */
+    if (d->is_calm && p->model->lease_count > 0 && chance(d, 35))
+        step->kind = STEP_REPORT;
     step->is_lazy = chance(d, 50);
     step->looks_around = chance(d, 40);
     step->latency_ns = -1;

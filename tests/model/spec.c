@@ -124,6 +124,20 @@ spec_random(struct spec *spec, bool is_exact, uint64_t *random)
 }
 
 void
+spec_force(struct spec *spec, const char *key, bool is_exact, uint64_t *random)
+{
+    for (size_t k = 0; k < SPEC_KEYS; k++) {
+        if (strcmp(rows[k].key, key) != 0)
+            continue;
+        /* The first text of a row is what the default says, too. */
+        uint8_t count = count_values(k, is_exact);
+        spec->value[k] = (uint8_t)(2 + bk_random(random) % (count - 1U));
+        return;
+    }
+    assert(!"a key of the table");
+}
+
+void
 spec_random_change(bool is_exact, uint64_t *random, uint8_t *key,
                    uint8_t *value)
 {

@@ -19,6 +19,9 @@ void spec_policy(const struct spec *spec, struct bk_policy *out);
 
 /* `is_exact`: only values that leave open times nothing to chance or rounding. */
 void spec_random(struct spec *spec, bool is_exact, uint64_t *random);
+/* This key gets a value other than its default. */
+void spec_force(struct spec *spec, const char *key, bool is_exact,
+                uint64_t *random);
 /* One key and one value (may be the default) for a change on the way. */
 void spec_random_change(bool is_exact, uint64_t *random, uint8_t *key,
                         uint8_t *value);
