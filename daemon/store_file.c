@@ -254,6 +254,8 @@ confine(sqlite3 *db)
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 0, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_VIEW, 0, NULL);
     (void)sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+    /* Until it has proved sound, closing it leaves the -wal as it was found. */
+    (void)sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     (void)sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
     (void)sqlite3_limit(db, SQLITE_LIMIT_LENGTH, 1000000);
     (void)sqlite3_busy_timeout(db, BUSY_MS);
@@ -293,6 +295,7 @@ store_file_open(struct store_file *f, struct bk_text *error)
         store_file_close(f);
         return trouble;
     }
+    (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);
     f->wal_pages = 0;
     (void)sqlite3_wal_hook(f->db, note_wal, f);
     return STORE_GOOD;
