@@ -13,7 +13,7 @@
 #define SERVICE "probed"
 #define PROCESSES_MAX 256
 /* How long before the moment workers stop sleeping and ask without pause. */
-#define EARLY_NS (1 * BK_NS_PER_MS)
+#define EARLY_NS (2 * BK_NS_PER_MS)
 
 struct winner {
     uint64_t permit;
@@ -72,6 +72,7 @@ work(unsigned index, void *context)
             break;
         ask_at_the_moment(line, index);
         herd_meet_parent();
+        herd_meet_parent(); /* the parent has looked */
         const struct winner *mine = &run.board->winners[index];
         if (mine->permit != 0)
             line_expect(line, "OK applied",
@@ -119,6 +120,7 @@ run_round(struct herd *h, struct line *op, uint64_t round, uint64_t *generation)
     if (herd_number(answer, "in_use") != count)
         herd_fail("round %llu: %u allowed, but %s", (unsigned long long)round,
                   count, answer);
+    herd_meet(h);
     herd_meet(h); /* the probe has failed: open again */
     return count;
 }
@@ -129,7 +131,7 @@ main(int argc, char **argv)
     run.dir = herd_option(argc, argv, "--dir", NULL);
     run.processes = (unsigned)herd_option_number(argc, argv, "--processes", 50);
     run.rounds = herd_option_number(argc, argv, "--rounds", 1000);
-    uint64_t recovery_ms = herd_option_number(argc, argv, "--recovery-ms", 15);
+    uint64_t recovery_ms = herd_option_number(argc, argv, "--recovery-ms", 40);
     if (run.processes < 1 || run.processes > PROCESSES_MAX)
         herd_fail("--processes is 1 to %d", PROCESSES_MAX);
     run.board = herd_share(sizeof(*run.board));

@@ -240,7 +240,8 @@ main(int argc, char **argv)
 {
     run.dir = herd_option(argc, argv, "--dir", NULL);
     run.mode = herd_option(argc, argv, "--mode", "wire");
-    run.processes = (unsigned)herd_option_number(argc, argv, "--processes", 32);
+    run.processes =
+        WATCHERS + (unsigned)herd_option_number(argc, argv, "--processes", 32);
     run.flips = herd_option_number(argc, argv, "--flips", 1000);
     if (run.processes <= WATCHERS || run.processes > PROCESSES_MAX)
         herd_fail("--processes is 1 to %d", PROCESSES_MAX - WATCHERS);

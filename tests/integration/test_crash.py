@@ -36,11 +36,10 @@ class Orders(threading.Thread):
         self.faults = []
 
     def run(self):
-        client = Client(self.path, context=zmq.Context())
-        try:
+        with zmq.Context() as context:
+            client = Client(self.path, context=context)
             while not self.stopping.is_set():
                 self.order(client)
-        finally:
             client.close()
 
     def order(self, client):
@@ -79,8 +78,10 @@ class Listener(threading.Thread):
         self.faults = []
 
     def run(self):
-        context = zmq.Context()
-        socket = context.socket(zmq.SUB)
+        with zmq.Context() as context:
+            self.listen(context.socket(zmq.SUB))
+
+    def listen(self, socket):
         socket.linger = 0
         socket.setsockopt(zmq.RECONNECT_IVL, 5)
         socket.setsockopt(zmq.RCVHWM, 0)

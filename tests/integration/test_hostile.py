@@ -54,7 +54,7 @@ class HostileCase(harness.Case):
 
     def random_name(self):
         return "".join(self.rng.choices(NAME_CHARS,
-                                        k=self.rng.randint(2, 63)))
+                                        k=self.rng.randint(12, 63)))
 
     def random_octets(self, longest):
         return self.rng.randbytes(self.rng.randint(0, longest))
@@ -97,7 +97,7 @@ class Messages(HostileCase):
     def frames(self):
         words = [b"", b"PING", b"ACQUIRE", b"REPORT x 0 - failure",
                  b"STATUS", b"RESET *", b"TALLYQ x allowed 9", b"a" * 64,
-                 b"RELEASE 1", b"RENEW 1 9", b"RETRY x 1 failure"]
+                 b"RELEASE 777777", b"RENEW 777777 9", b"RETRY x 1 failure"]
         count = self.rng.choice([1, 1, 2, 3, 4, 5, 6, 7, 20])
         return [self.rng.choice(words) if self.rng.random() < 0.6
                 else self.random_octets(self.rng.choice([4, 64, 1100]))
