@@ -8,11 +8,9 @@ target_link_libraries(flaky-upstream PRIVATE bk_core)
 add_executable(quickstart_report quickstart_report.c)
 target_link_libraries(quickstart_report PRIVATE PkgConfig::JANSSON)
 
-if(TARGET breaker)
-    add_executable(quickstart_worker
-        quickstart_worker.c quickstart_options.c quickstart_schedule.c
-        quickstart_tally.c quickstart_guard.c quickstart_calls.c
-        quickstart_fleet.c quickstart_remote.c)
-    target_link_libraries(quickstart_worker
-        PRIVATE breaker bk_core PkgConfig::CURL PkgConfig::JANSSON)
-endif()
+add_executable(quickstart_worker
+    quickstart_worker.c quickstart_options.c quickstart_schedule.c
+    quickstart_tally.c quickstart_guard.c quickstart_calls.c
+    quickstart_fleet.c quickstart_remote.c)
+target_link_libraries(quickstart_worker
+    PRIVATE breaker bk_core PkgConfig::CURL PkgConfig::JANSSON)
