@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# The client against a segment and a daemon of the test's own making. The objects
+# are linked as they are, so that tests may also look inside.
+add_library(client_stage STATIC client_stage.c client_fake.c client_shm.c)
+target_link_libraries(client_stage PUBLIC breaker_objects PkgConfig::CMOCKA)
+target_sources(client_stage PUBLIC $<TARGET_OBJECTS:breaker_objects>)
+
+function(client_unit name labels)
+    add_executable(test_client_${name} test_client_${name}.c)
+    target_link_libraries(test_client_${name} PRIVATE client_stage)
+    add_test(NAME client_${name} COMMAND test_client_${name})
+    set_tests_properties(client_${name} PROPERTIES
+        LABELS "client;${labels}" TIMEOUT 120)
+endfunction()
+
+client_unit(gate fast)
+client_unit(session fast)
