@@ -4,10 +4,8 @@
 #include "core/wire.h"
 #include "tools/ctl_out.h"
 #include <errno.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #define TELL_SIZE 2048
 
@@ -57,28 +55,19 @@ ask_unreachable(const struct place *p, const char *what)
     bk_text_init(&text, tried, sizeof tried);
     place_tell(p, &text);
     ctl_say("%s; tried: %s", what, tried);
-    return CTL_UNREACHABLE;
+    return p->dir == NULL && p->is_forbidden ? CTL_FORBIDDEN : CTL_UNREACHABLE;
 }
 
-/* Who may use the socket, and how to become that user. */
-static void
-say_forbidden(const char *path, enum ask_endpoint endpoint)
+enum ctl_exit
+ask_forbidden(const char *what, const char *path)
 {
-    struct stat st;
-    const struct passwd *owner = NULL;
+    char remedy[TELL_SIZE];
+    struct bk_text text;
 
-    if (stat(path, &st) == 0)
-        owner = getpwuid(st.st_uid);
-    if (endpoint == ASK_OPERATOR)
-        ctl_say("not permitted to use %s: operators' commands are for its "
-                "owner%s%s and root; run sudo -u %s breakerctl ...",
-                path, owner != NULL ? " " : "",
-                owner != NULL ? owner->pw_name : "",
-                owner != NULL ? owner->pw_name : "root");
-    else
-        ctl_say("not permitted to use %s: join the group that owns it "
-                "(usermod -aG breakerd USER, then log in again)",
-                path);
+    bk_text_init(&text, remedy, sizeof remedy);
+    place_remedy(path, &text);
+    ctl_say("not permitted to %s %s: %s", what, path, remedy);
+    return CTL_FORBIDDEN;
 }
 
 /* Finds the socket and sees that somebody listens. */
@@ -96,11 +85,8 @@ ask_find(const struct ctl *c, enum ask_endpoint endpoint, bool is_quiet,
         state = link_probe(path);
     if (state == LINK_LISTENS)
         return CTL_DONE;
-    if (state == LINK_FORBIDDEN) {
-        if (!is_quiet)
-            say_forbidden(path, endpoint);
-        return CTL_FORBIDDEN;
-    }
+    if (state == LINK_FORBIDDEN)
+        return is_quiet ? CTL_FORBIDDEN : ask_forbidden("use", path);
     if (is_quiet)
         return CTL_UNREACHABLE;
     bk_text_init(&text, what, sizeof what);

@@ -45,6 +45,8 @@ enum ctl_exit ask_result(const struct link *l, enum link_result result,
  * said (with `about` before them when not NULL) and returned as an exit status. */
 enum ctl_exit ask_json(const struct link_reply *reply, size_t at,
                        const char *about, json_t **out);
+/* Says that this user may not do that with this file, and what helps. */
+enum ctl_exit ask_forbidden(const char *what, const char *path);
 /* Says that nothing answers, and every path tried. */
 enum ctl_exit ask_unreachable(const struct place *p, const char *what);
 /* Refuses what is no service's name. */

@@ -7,7 +7,6 @@
 #include "tools/ctl_commands.h"
 #include "tools/ctl_out.h"
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* "SET ", the name and two spaces beside key and value. */
@@ -55,7 +54,7 @@ text_of(const json_t *json, const char *key)
 {
     const char *text = json_string_value(json_object_get(json, key));
 
-    return text != NULL ? text : "-";
+    return text != NULL && text[0] != '\0' ? text : "-";
 }
 
 /* Prints what is in force after each line; the worst that happened is returned. */
@@ -97,17 +96,16 @@ send_lines(const struct ctl *c, struct ask_lines *lines, const char *service)
     return exit;
 }
 
-/* "KEY=VALUE" as the protocol's two words. */
+/* "KEY=VALUE" as the protocol's two words; nothing behind the sign is "-". */
 static void
 add_pair(struct ask_lines *lines, const char *service, const char *pair)
 {
-    size_t size = strlen(pair) + 1;
-    char *words = ctl_memory(NULL, size);
+    size_t key_len = strcspn(pair, "=");
+    const char *value = pair + key_len + 1;
+    char key[64];
 
-    memcpy(words, pair, size);
-    words[strcspn(words, "=")] = ' ';
-    ask_add(lines, "SET", service, words, NULL);
-    free(words);
+    bk_copy_text(key, sizeof key, pair, key_len);
+    ask_add(lines, "SET", service, key, value[0] != '\0' ? value : "-");
 }
 
 enum ctl_exit
@@ -194,6 +192,7 @@ ctl_reload(const struct ctl *c, const char *const *words, size_t count)
 {
     struct link_reply reply;
     json_t *json;
+    long long services;
     enum ctl_exit exit = ask_one(c, ASK_OPERATOR, false, "RELOAD", &reply);
 
     (void)words;
@@ -204,12 +203,12 @@ ctl_reload(const struct ctl *c, const char *const *words, size_t count)
     link_reply_free(&reply);
     if (exit != CTL_DONE)
         return exit;
+    services = json_integer_value(json_object_get(json, "services"));
     if (c->is_json)
         ask_print(json);
     else
-        printf(
-            "configuration read again; %lld services follow it\n",
-            (long long)json_integer_value(json_object_get(json, "services")));
+        printf("configuration read again; it holds for %lld %s\n", services,
+               services == 1 ? "service" : "services");
     json_decref(json);
     return CTL_DONE;
 }

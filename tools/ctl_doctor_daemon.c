@@ -67,6 +67,7 @@ void
 doctor_segment(struct doctor *d)
 {
     struct doctor_finding *f = doctor_add(d, "segment", DOCTOR_OK);
+    struct bk_text remedy;
     struct stat st;
 
     switch (d->seen) {
@@ -92,8 +93,8 @@ doctor_segment(struct doctor *d)
     case VIEW_FORBIDDEN:
         f->result = DOCTOR_FAIL;
         doctor_text(f, "this user may not read breakerd.shm");
-        doctor_remedy(f, "join the group that owns it (usermod -aG breakerd "
-                         "USER, then log in again)");
+        bk_text_init(&remedy, f->remedy, sizeof f->remedy);
+        place_remedy(d->view.path, &remedy);
         break;
     case VIEW_UNSOUND:
         f->result = DOCTOR_FAIL;

@@ -17,7 +17,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#define GROUP "breakerd"
+#define GROUP PLACE_GROUP
 #define OWNER_SIZE 64
 #define GROUPS_MAX 1024
 #define MODE_BITS 07777U
@@ -86,40 +86,22 @@ doctor_tmpfs(struct doctor *d)
     }
 }
 
-/* Whether a line of /proc/locks is a flock of this file. */
-static bool
-is_lock_of(const char *line, const struct stat *st)
-{
-    unsigned major_number;
-    unsigned minor_number;
-    unsigned long inode;
-    const char *at = strstr(line, "FLOCK");
-    const char *place;
-
-    /* "1: FLOCK  ADVISORY  WRITE 4711 00:1a:12345 0 EOF" */
-    if (at == NULL)
-        return false;
-    place = strchr(at, ':');
-    while (place != NULL && place > at && place[-1] != ' ')
-        place--;
-    if (place == NULL ||
-        sscanf(place, "%x:%x:%lu", &major_number, &minor_number, &inode) != 3)
-        return false;
-    return inode == st->st_ino && major_number == major(st->st_dev) &&
-           minor_number == minor(st->st_dev);
-}
-
+/* Whether /proc/locks has a flock of this file. */
 static bool
 is_held(const struct stat *st)
 {
     FILE *locks = fopen("/proc/locks", "re");
+    char file[64];
     char line[256];
     bool is_found = false;
 
     if (locks == NULL)
         return false;
+    /* "1: FLOCK  ADVISORY  WRITE 4711 00:1a:12345 0 EOF" */
+    snprintf(file, sizeof file, " %02x:%02x:%lu ", major(st->st_dev),
+             minor(st->st_dev), (unsigned long)st->st_ino);
     while (!is_found && fgets(line, sizeof line, locks) != NULL)
-        is_found = is_lock_of(line, st);
+        is_found = strstr(line, "FLOCK") != NULL && strstr(line, file) != NULL;
     fclose(locks);
     return is_found;
 }
@@ -170,6 +152,7 @@ check_socket(struct doctor *d, size_t i)
     char path[PLACE_PATH_SIZE];
     char owner[OWNER_SIZE];
     enum link_state state = LINK_ODD;
+    struct bk_text remedy;
     struct stat st;
 
     if (!place_file(&d->place, sockets[i].name, path) || stat(path, &st) != 0) {
@@ -184,13 +167,8 @@ check_socket(struct doctor *d, size_t i)
                 st.st_mode & MODE_BITS);
     if (state == LINK_FORBIDDEN) {
         f->result = sockets[i].forbidden;
-        doctor_remedy(f,
-                      sockets[i].mode == 0600
-                          ? "this user may not use it: run as root or %s"
-                          : "this user may not use it: join group " GROUP
-                            " (usermod -aG " GROUP " USER, then log in again) "
-                            "or run as %s",
-                      owner);
+        bk_text_init(&remedy, f->remedy, sizeof f->remedy);
+        place_remedy(path, &remedy);
     } else if (state != LINK_LISTENS) {
         f->result = DOCTOR_FAIL;
         doctor_remedy(f, "nobody listens at it: start breakerd --dir %s",

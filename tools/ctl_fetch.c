@@ -201,15 +201,6 @@ say_if_down(const struct view *v)
             age, v->path);
 }
 
-static enum ctl_exit
-say_forbidden(const struct view *v)
-{
-    ctl_say("not permitted to read %s: join the group that owns it "
-            "(usermod -aG breakerd USER, then log in again)",
-            v->path);
-    return CTL_FORBIDDEN;
-}
-
 enum ctl_exit
 fetch_view(const struct ctl *c, struct view *v)
 {
@@ -228,7 +219,7 @@ fetch_view(const struct ctl *c, struct view *v)
         return CTL_DONE;
     }
     if (result == VIEW_FORBIDDEN)
-        return say_forbidden(v);
+        return ask_forbidden("read", v->path);
     if (result == VIEW_ABSENT)
         return ask_unreachable(&place, "no breakerd has run here: there is no "
                                        "shared memory");
@@ -255,7 +246,7 @@ fetch_status(const struct ctl *c, const char *const *names, size_t count,
     result = view_open(&v, &place, &text);
     if (result != VIEW_OPEN) {
         if (result == VIEW_FORBIDDEN)
-            (void)say_forbidden(&v);
+            (void)ask_forbidden("read", v.path);
         else if (result == VIEW_UNSOUND)
             ctl_say("%s cannot be used: %s; asking breakerd", v.path, why);
         return from_daemon(c, names, count, document);

@@ -62,6 +62,9 @@ history_fetch(const struct ctl *c, const char *service, uint64_t limit,
     bk_text_put_char(&text, ' ');
     bk_text_put_u64(&text, limit);
     exit = ask_one(c, ASK_OPERATOR, true, line, &reply);
+    /* A guess at the file may hit another instance's: not without a word. */
+    if (exit == CTL_UNREACHABLE && is_quiet && c->db == NULL)
+        return exit;
     if (exit == CTL_UNREACHABLE)
         return from_database(c, service, limit, is_quiet, out);
     if (exit == CTL_FORBIDDEN && !is_quiet)

@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "tools/ctl_place.h"
 #include <errno.h>
+#include <grp.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,6 +110,45 @@ place_tell(const struct place *p, struct bk_text *out)
         bk_text_put(out, ", ");
         bk_text_put(out, try->trouble != NULL ? try->trouble : "is there");
         bk_text_put_char(out, ')');
+    }
+}
+
+static void
+put_owner(struct bk_text *out, uid_t uid)
+{
+    const struct passwd *owner = getpwuid(uid);
+
+    if (owner != NULL) {
+        bk_text_put(out, owner->pw_name);
+    } else {
+        bk_text_put(out, "uid ");
+        bk_text_put_u64(out, uid);
+    }
+}
+
+void
+place_remedy(const char *path, struct bk_text *out)
+{
+    const struct group *group = getgrnam(PLACE_GROUP);
+    struct stat st = {0};
+    bool is_there = stat(path, &st) == 0;
+
+    if (is_there && (st.st_mode & S_IRWXG) == 0) {
+        bk_text_put(out, "operators' commands are for ");
+        put_owner(out, st.st_uid);
+        bk_text_put(out, st.st_uid == 0 ? ": run it with sudo"
+                                        : " and root: run it with sudo");
+        return;
+    }
+    if (group == NULL)
+        bk_text_put(out, "make the group " PLACE_GROUP
+                         " (groupadd --system " PLACE_GROUP
+                         "), restart breakerd, and ");
+    bk_text_put(out, "join the group " PLACE_GROUP " (usermod -aG " PLACE_GROUP
+                     " USER, then log in again)");
+    if (is_there) {
+        bk_text_put(out, ", or run as ");
+        put_owner(out, st.st_uid);
     }
 }
 

@@ -8,6 +8,8 @@
 
 #define PLACE_PATH_SIZE 512
 #define PLACE_TRIES 3
+/* Who is in it may use the sockets of workers and the shared memory. */
+#define PLACE_GROUP "breakerd"
 
 struct place_try {
     char dir[PLACE_PATH_SIZE];
@@ -19,7 +21,8 @@ struct place_try {
 struct place {
     struct place_try tries[PLACE_TRIES];
     size_t count;
-    const char *dir; /* the one taken; NULL when none exists */
+    const char *dir;   /* the one taken; NULL when none can be used */
+    bool is_forbidden; /* one may be there, but this user may not look */
 };
 
 /* Finds the directory: `option` (may be NULL), $BREAKERD_DIR, or the first that
@@ -30,6 +33,8 @@ bool place_file(const struct place *p, const char *name,
                 char out[PLACE_PATH_SIZE]);
 /* All paths tried and what came of each, on one line. */
 void place_tell(const struct place *p, struct bk_text *out);
+/* What helps somebody who may not use the file: whose it is, which group. */
+void place_remedy(const char *path, struct bk_text *out);
 /* The database file: `option` (may be NULL) or where breakerd keeps it. */
 bool place_database(const char *option, char out[PLACE_PATH_SIZE]);
 

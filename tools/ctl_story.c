@@ -154,7 +154,7 @@ tell_probe_failed(struct story *s)
 {
     uint32_t rounds = s->service->record.breaker.failed_rounds;
 
-    s->rule = "half_open_max_calls";
+    s->rule = "success_threshold";
     story_add(s->why, "a probe failed; %u %s of probing failed in a row",
               rounds, rounds == 1 ? "round" : "rounds");
 }

@@ -135,7 +135,9 @@ link_reply_free(struct link_reply *reply)
         free(reply->frames[i]);
     free(reply->frames);
     free(reply->lengths);
-    *reply = (struct link_reply){0};
+    reply->frames = NULL;
+    reply->lengths = NULL;
+    reply->count = 0;
 }
 
 /* Waits for `events` on the socket; LINK_ANSWERED when they are there. */
@@ -240,7 +242,9 @@ receive(struct link *l, struct link_reply *reply)
     bool is_ours = true;
     bool has_more = true;
 
-    *reply = (struct link_reply){0};
+    reply->frames = NULL;
+    reply->lengths = NULL;
+    reply->count = 0;
     for (size_t place = 0; has_more; place++) {
         zmq_msg_t frame;
 
