@@ -43,6 +43,7 @@ look(struct place *p, const char *parent, const char *name, const char *origin,
         return;
     }
     if (stat(try->dir, &st) != 0) {
+        p->is_forbidden = p->is_forbidden || errno == EACCES;
         try->trouble = errno == EACCES ? "permission denied" : "does not exist";
         return;
     }
