@@ -1,25 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading order: the changes a breaker can make (enter ... change_mode), then an
- * outcome's way through closed and half open, then one function an event. */
-#include "core/breaker.h"
+ * States and modes: the changes a breaker can make, then one function an event.
+ * What outcomes mean is in breaker_judge.c. */
 #include "core/backoff.h"
+#include "core/breaker_private.h"
 #include "core/bug.h"
 #include <string.h>
 
 /* A denied half-open caller looks again after at most this. */
 #define HALF_OPEN_WAIT_MAX_NS (1000 * BK_NS_PER_MS)
-
-/* The step's inputs and output, together. */
-struct step {
-    struct bk_breaker *b;
-    const struct bk_policy *p;
-    const struct bk_event *ev;
-    struct bk_effects *fx;
-};
-
-/* What an outcome says of the upstream, by the policy's rules. */
-enum judgement { GOOD, BAD, NO_VERDICT, HELD, TRIPS };
 
 void
 bk_breaker_init(struct bk_breaker *b, const struct bk_policy *p, int64_t now_ns,
@@ -31,10 +20,9 @@ bk_breaker_init(struct bk_breaker *b, const struct bk_policy *p, int64_t now_ns,
     b->generation = generation;
 }
 
-/* The one place where state and mode change: the generation grows, permits that
- * are out are void from here on. */
-static void
-enter(struct step *s, enum bk_state to, enum bk_mode mode, enum bk_cause cause)
+void
+bk_breaker_enter(struct bk_step *s, enum bk_state to, enum bk_mode mode,
+                 enum bk_cause cause)
 {
     struct bk_breaker *b = s->b;
     enum bk_state from = (enum bk_state)b->state;
@@ -63,9 +51,8 @@ enter(struct step *s, enum bk_state to, enum bk_mode mode, enum bk_cause cause)
                                        .at_ns = s->ev->now_ns};
 }
 
-/* What closing, reset and bypass leave behind them. */
-static void
-empty(struct bk_breaker *b)
+void
+bk_breaker_empty(struct bk_breaker *b)
 {
     bk_window_clear(&b->window);
     b->consecutive_failures = 0;
@@ -73,8 +60,8 @@ empty(struct bk_breaker *b)
     b->probe_successes = 0;
 }
 
-static void
-open_up(struct step *s, enum bk_cause cause)
+void
+bk_breaker_open(struct bk_step *s, enum bk_cause cause)
 {
     const struct bk_policy *p = s->p;
     int64_t time_ns =
@@ -83,20 +70,21 @@ open_up(struct step *s, enum bk_cause cause)
     time_ns -= bk_random_share(s->ev->random,
                                bk_scale(time_ns, p->recovery_jitter_ppm));
     s->b->open_until_ns = bk_after(s->ev->now_ns, time_ns);
-    enter(s, BK_OPEN, (enum bk_mode)s->b->mode, cause);
+    bk_breaker_enter(s, BK_OPEN, (enum bk_mode)s->b->mode, cause);
 }
 
-static void
-close_up(struct step *s)
+void
+bk_breaker_close(struct bk_step *s)
 {
-    empty(s->b);
-    enter(s, BK_CLOSED, (enum bk_mode)s->b->mode, BK_CAUSE_PROBE_SUCCEEDED);
+    bk_breaker_empty(s->b);
+    bk_breaker_enter(s, BK_CLOSED, (enum bk_mode)s->b->mode,
+                     BK_CAUSE_PROBE_SUCCEEDED);
     bk_ramp_start(&s->b->ramp, s->p, s->ev->now_ns);
 }
 
 /* From one mode into another. Nothing to do when it is in force already. */
 static void
-change_mode(struct step *s, enum bk_mode to, enum bk_cause cause)
+change_mode(struct bk_step *s, enum bk_mode to, enum bk_cause cause)
 {
     struct bk_breaker *b = s->b;
     if (b->mode == to) {
@@ -106,218 +94,29 @@ change_mode(struct step *s, enum bk_mode to, enum bk_cause cause)
     if (to == BK_FORCED_OPEN) {
         state = BK_OPEN;
     } else if (to == BK_BYPASS) {
-        empty(b);
+        bk_breaker_empty(b);
         bk_ramp_end(&b->ramp);
         state = BK_CLOSED;
     } else if (b->mode == BK_FORCED_OPEN) {
         state = BK_HALF_OPEN;
     }
     b->open_until_ns = state == BK_OPEN ? b->open_until_ns : 0;
-    enter(s, state, to, cause);
+    bk_breaker_enter(s, state, to, cause);
 }
 
 static void
-remove_override(struct step *s, enum bk_cause cause)
+remove_override(struct bk_step *s, enum bk_cause cause)
 {
     memset(&s->b->override, 0, sizeof(s->b->override));
     s->fx->was_override = true;
     change_mode(s, (enum bk_mode)s->p->mode, cause);
 }
 
-/* ---- outcomes ---- */
-
-static enum judgement
-judge(const struct bk_policy *p, enum bk_outcome outcome,
-      int64_t retry_after_ns)
-{
-    switch (outcome) {
-    case BK_SUCCESS:
-    case BK_REJECTED:
-        return GOOD;
-    case BK_FAILURE:
-    case BK_TIMEOUT:
-        return BAD;
-    case BK_RATE_LIMITED:
-        if (p->on_rate_limit == BK_LIMIT_IGNORE) {
-            return NO_VERDICT;
-        }
-        return p->on_rate_limit == BK_LIMIT_HOLD && retry_after_ns > 0 ? HELD
-                                                                       : BAD;
-    case BK_CRITICAL:
-        if (p->on_critical == BK_CRITICAL_IGNORE) {
-            return NO_VERDICT;
-        }
-        return p->on_critical == BK_CRITICAL_TRIP ? TRIPS : BAD;
-    case BK_CANCELLED:
-    case BK_OUTCOME_COUNT:
-        break;
-    }
-    return NO_VERDICT;
-}
-
-static void
-count_outcome(struct bk_counters *c, enum bk_outcome outcome)
-{
-    uint64_t *const of[BK_OUTCOME_COUNT] = {
-        [BK_SUCCESS] = &c->success,           [BK_FAILURE] = &c->failure,
-        [BK_TIMEOUT] = &c->timeout,           [BK_REJECTED] = &c->rejected,
-        [BK_RATE_LIMITED] = &c->rate_limited, [BK_CRITICAL] = &c->critical,
-        [BK_CANCELLED] = &c->cancelled};
-    BK_ASSERT(outcome >= 0 && outcome < BK_OUTCOME_COUNT);
-    (*of[outcome])++;
-}
-
-static bool
-rate_reached(uint64_t rate_ppm, uint32_t part, uint32_t calls)
-{
-    return rate_ppm > 0 && (uint64_t)part * BK_PPM >= rate_ppm * calls;
-}
-
-/* The rule that opens the breaker after an outcome entered the window, or NONE.
- * The order is part of the meaning. */
-static enum bk_cause
-tripping_rule(const struct step *s)
-{
-    const struct bk_policy *p = s->p;
-    if (p->failure_threshold > 0 &&
-        s->b->consecutive_failures >= p->failure_threshold) {
-        return BK_CAUSE_CONSECUTIVE_FAILURES;
-    }
-    struct bk_window_totals t =
-        bk_window_totals(&s->b->window, p, s->ev->now_ns);
-    uint32_t least = p->minimum_calls;
-    if (p->window_ns == 0 && least > p->window_calls) {
-        least = p->window_calls;
-    }
-    if (t.calls == 0 || t.calls < least) {
-        return BK_CAUSE_NONE;
-    }
-    if (rate_reached(p->failure_rate_ppm, t.failures, t.calls)) {
-        return BK_CAUSE_FAILURE_RATE;
-    }
-    if (p->slow_call_duration_ns > 0 &&
-        rate_reached(p->slow_call_rate_ppm, t.slow, t.calls)) {
-        return BK_CAUSE_SLOW_RATE;
-    }
-    return BK_CAUSE_NONE;
-}
-
-/* An outcome that is a verdict while closed. */
-static void
-judge_closed(struct step *s, enum judgement is, int64_t latency_ns,
-             uint32_t ramp_serial)
-{
-    struct bk_breaker *b = s->b;
-    const struct bk_policy *p = s->p;
-    bool is_bad = is != GOOD;
-    bool is_slow =
-        p->slow_call_duration_ns > 0 && latency_ns > p->slow_call_duration_ns;
-
-    bk_window_add(&b->window, p, s->ev->now_ns, is_bad, is_slow);
-    if (!is_bad) {
-        b->consecutive_failures = 0;
-    } else if (b->consecutive_failures < UINT32_MAX) {
-        b->consecutive_failures++;
-    }
-    s->fx->is_evidence = is_bad;
-    enum bk_cause cause = is == TRIPS ? BK_CAUSE_CRITICAL : tripping_rule(s);
-    if (cause != BK_CAUSE_NONE) {
-        open_up(s, cause);
-    } else if (is_bad) {
-        bk_ramp_failure(&b->ramp, p, s->ev->now_ns);
-    } else {
-        bk_ramp_success(&b->ramp, p, s->ev->now_ns, ramp_serial);
-    }
-}
-
-/* The verdict of a probe. */
-static void
-judge_half_open(struct step *s, enum judgement is)
-{
-    struct bk_breaker *b = s->b;
-    if (is == GOOD) {
-        b->probe_successes++;
-        if (b->probe_successes >= s->p->success_threshold) {
-            close_up(s);
-        }
-        return;
-    }
-    s->fx->is_evidence = true;
-    if (b->failed_rounds < UINT32_MAX) {
-        b->failed_rounds++;
-    }
-    open_up(s, is == TRIPS ? BK_CAUSE_CRITICAL : BK_CAUSE_PROBE_FAILED);
-}
-
-static bool
-is_stale(const struct step *s)
-{
-    enum bk_standing standing = s->ev->u.report.standing;
-    if (s->b->state == BK_HALF_OPEN) {
-        return standing != BK_LIVE;
-    }
-    return standing == BK_LATE || (s->b->state == BK_OPEN);
-}
-
-static void
-report(struct step *s)
-{
-    struct bk_breaker *b = s->b;
-    enum bk_outcome outcome = s->ev->u.report.outcome;
-    int64_t retry_after_ns = s->ev->u.report.retry_after_ns;
-    enum judgement is = judge(s->p, outcome, retry_after_ns);
-
-    if (s->ev->u.report.deposits && outcome != BK_CANCELLED) {
-        bk_budget_deposit(&b->budget, s->p, s->ev->now_ns);
-    }
-    if (is == HELD && b->mode != BK_BYPASS) {
-        bk_hold_extend(&b->hold, s->p, s->ev->now_ns, retry_after_ns);
-    }
-    if (is_stale(s)) {
-        b->counters.stale++;
-        s->fx->applied = BK_STALE;
-        return;
-    }
-    s->fx->applied = BK_APPLIED;
-    count_outcome(&b->counters, outcome);
-    if (s->ev->u.report.standing == BK_LIVE) {
-        BK_ASSERT(b->permits_out > 0);
-        b->permits_out--;
-    }
-    if (b->mode == BK_BYPASS || is == NO_VERDICT || is == HELD) {
-        return;
-    }
-    bool is_counted =
-        s->p->count == BK_COUNT_ATTEMPT || !s->ev->u.report.will_retry;
-    if (b->state == BK_HALF_OPEN) {
-        judge_half_open(s, is);
-    } else if (is_counted) {
-        judge_closed(s, is, s->ev->u.report.latency_ns,
-                     s->ev->u.report.ramp_serial);
-    } else if (is == TRIPS) {
-        s->fx->is_evidence = true;
-        open_up(s, BK_CAUSE_CRITICAL);
-    }
-}
-
-static void
-reclaim(struct step *s)
-{
-    BK_ASSERT(s->b->permits_out > 0);
-    s->b->permits_out--;
-    s->b->counters.timeout++;
-    if (s->b->state == BK_HALF_OPEN) {
-        judge_half_open(s, BAD);
-    } else {
-        judge_closed(s, BAD, -1, 0);
-    }
-}
-
 /* ---- acquire ---- */
 
 /* The first check that fails, in the order of the contract. */
 static enum bk_deny
-first_denial(const struct step *s)
+first_denial(const struct bk_step *s)
 {
     const struct bk_breaker *b = s->b;
     if (b->mode == BK_FORCED_OPEN) {
@@ -345,7 +144,7 @@ first_denial(const struct step *s)
 }
 
 static int64_t
-wait_for(const struct step *s, enum bk_deny reason)
+wait_for(const struct bk_step *s, enum bk_deny reason)
 {
     const struct bk_event *ev = s->ev;
     if (reason == BK_DENY_OPEN || reason == BK_DENY_FORCED_OPEN ||
@@ -364,7 +163,7 @@ wait_for(const struct step *s, enum bk_deny reason)
 }
 
 static void
-acquire(struct step *s)
+acquire(struct bk_step *s)
 {
     struct bk_breaker *b = s->b;
     struct bk_effects *fx = s->fx;
@@ -399,7 +198,7 @@ acquire(struct step *s)
 /* ---- operators, time, configuration ---- */
 
 static void
-order(struct step *s)
+order(struct bk_step *s)
 {
     struct bk_override *o = &s->b->override;
     enum bk_mode mode = s->ev->u.order.mode;
@@ -421,7 +220,7 @@ order(struct step *s)
 }
 
 static void
-reset(struct step *s)
+reset(struct bk_step *s)
 {
     struct bk_breaker *b = s->b;
     bool is_kept = b->override.is_set && s->ev->u.reset.keeps_override;
@@ -431,19 +230,19 @@ reset(struct step *s)
     if (!is_kept) {
         memset(&b->override, 0, sizeof(b->override));
     }
-    empty(b);
+    bk_breaker_empty(b);
     bk_hold_end(&b->hold);
     bk_ramp_end(&b->ramp);
     bk_budget_forget_withdrawals(&b->budget);
     b->open_until_ns = 0;
-    enter(s, mode == BK_FORCED_OPEN ? BK_OPEN : BK_CLOSED, mode,
-          BK_CAUSE_OPERATOR);
+    bk_breaker_enter(s, mode == BK_FORCED_OPEN ? BK_OPEN : BK_CLOSED, mode,
+                     BK_CAUSE_OPERATOR);
 }
 
 /* One deadline at most: at one instant an override ends before an open time, that
  * before a hold, that before a ramp step. The caller asks until none is due. */
 static void
-tick(struct step *s)
+tick(struct bk_step *s)
 {
     struct bk_breaker *b = s->b;
     int64_t now_ns = s->ev->now_ns;
@@ -452,8 +251,8 @@ tick(struct step *s)
     } else if (b->state == BK_OPEN && b->mode != BK_FORCED_OPEN &&
                b->open_until_ns <= now_ns) {
         b->open_until_ns = 0;
-        enter(s, BK_HALF_OPEN, (enum bk_mode)b->mode,
-              BK_CAUSE_RECOVERY_TIMEOUT);
+        bk_breaker_enter(s, BK_HALF_OPEN, (enum bk_mode)b->mode,
+                         BK_CAUSE_RECOVERY_TIMEOUT);
     } else if (b->hold.until_ns != 0 && b->hold.until_ns <= now_ns) {
         bk_hold_end(&b->hold);
     } else {
@@ -462,7 +261,7 @@ tick(struct step *s)
 }
 
 static void
-take_policy(struct step *s)
+take_policy(struct bk_step *s)
 {
     const struct bk_policy *old = s->ev->u.old_policy;
     const struct bk_policy *p = s->p;
@@ -486,7 +285,7 @@ bk_breaker_step(struct bk_breaker *b, const struct bk_policy *p,
                 const struct bk_event *event)
 {
     struct bk_effects fx = {0};
-    struct step s = {.b = b, .p = p, .ev = event, .fx = &fx};
+    struct bk_step s = {.b = b, .p = p, .ev = event, .fx = &fx};
     switch (event->kind) {
     case BK_EV_TICK:
         tick(&s);
@@ -495,10 +294,10 @@ bk_breaker_step(struct bk_breaker *b, const struct bk_policy *p,
         acquire(&s);
         break;
     case BK_EV_REPORT:
-        report(&s);
+        bk_breaker_report(&s);
         break;
     case BK_EV_RECLAIM:
-        reclaim(&s);
+        bk_breaker_reclaim(&s);
         break;
     case BK_EV_RETURN:
         BK_ASSERT(b->permits_out > 0);
