@@ -27,10 +27,10 @@ struct scenario_breakerd {
 /* Makes the directory and writes the configuration; starts nothing. */
 bool scenario_breakerd_prepare(struct scenario_breakerd *b,
                                const struct scenario *s, struct bk_text *error);
-/* Starts it and waits until it listens. */
+/* Starts it, which must not run, and waits until it listens. */
 bool scenario_breakerd_start(struct scenario_breakerd *b,
                              struct bk_text *error);
-/* SIGTERM; false when it does not end, or not with status 0. */
+/* SIGTERM to one that runs; false when it does not end, or not with status 0. */
 bool scenario_breakerd_stop(struct scenario_breakerd *b, struct bk_text *error);
 /* SIGKILL. Fine when it is not running. */
 void scenario_breakerd_kill(struct scenario_breakerd *b);

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Room for what a file of its greatest size can name. */
-static const struct bk_limits limits = {
-    .services = 4096, .leases = 65536, .policies = 4097, .routes = 64};
+#define LEASES 65536
+#define ROUTES 64
 /* Any seed will do: scenarios expect ranges where numbers are drawn. */
 #define SEED UINT64_C(0x5eed)
 #define FIRST_PID 1000
@@ -24,6 +23,7 @@ struct process {
 struct core {
     struct scenario_stage stage;
     const struct scenario *scenario;
+    struct bk_limits limits;
     struct scenario_fleet f;
     void *memory;
     int64_t now_ns;
@@ -148,8 +148,8 @@ die(struct scenario_stage *stage, const char *actor)
 static struct bk_fleet *
 new_fleet(struct core *c, void *memory)
 {
-    struct bk_fleet *f = bk_fleet_init(memory, &limits, scenario_values_source,
-                                       &c->f.values, SEED);
+    struct bk_fleet *f = bk_fleet_init(
+        memory, &c->limits, scenario_values_source, &c->f.values, SEED);
     bool is_set = bk_fleet_set_routes(f, c->scenario->routes,
                                       (uint32_t)c->scenario->route_count);
     return is_set ? f : NULL;
@@ -175,7 +175,7 @@ static void
 carry_over(struct core *c, const struct bk_fleet *from, struct bk_fleet *to)
 {
     bk_fleet_set_next_id(to, bk_fleet_next_id(from) + BK_ID_LEAP);
-    for (uint32_t i = 0; i < limits.services; i++) {
+    for (uint32_t i = 0; i < c->limits.services; i++) {
         struct bk_saved saved;
         if (bk_fleet_service(from, i) != NULL) {
             bk_fleet_save(from, i, c->now_ns, &saved);
@@ -195,7 +195,7 @@ carry_over(struct core *c, const struct bk_fleet *from, struct bk_fleet *to)
 static bool
 lose_segment(struct core *c)
 {
-    void *memory = malloc(bk_fleet_bytes(&limits));
+    void *memory = malloc(bk_fleet_bytes(&c->limits));
     struct bk_fleet *fresh = memory == NULL ? NULL : new_fleet(c, memory);
     if (fresh == NULL) {
         free(memory);
@@ -255,8 +255,14 @@ scenario_core_open(const struct scenario *s, struct bk_text *error)
                                        .finish = finish,
                                        .close = close_core};
     c->scenario = s;
+    uint32_t services =
+        s->max_services > 0 ? s->max_services : SCENARIO_SERVICES_MAX;
+    c->limits = (struct bk_limits){.services = services,
+                                   .leases = LEASES,
+                                   .policies = services + 1,
+                                   .routes = ROUTES};
     c->last_pid = FIRST_PID;
-    c->memory = malloc(bk_fleet_bytes(&limits));
+    c->memory = malloc(bk_fleet_bytes(&c->limits));
     bool is_ready =
         c->memory != NULL && scenario_values_init(&c->f.values, s) &&
         (c->f.fleet = new_fleet(c, c->memory)) != NULL && make_services(c);

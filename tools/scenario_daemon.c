@@ -108,9 +108,9 @@ ask(struct scenario_stage *stage, const char *actor, const char *lines,
         return true;
     }
     /* That it has ended tells more than that it does not answer. */
-    words = words_of(r);
     char silence[SCENARIO_WORDS_SIZE];
     memcpy(silence, r->stage.words, sizeof(silence));
+    words = words_of(r);
     if (scenario_breakerd_lives(&r->breakerd, &words)) {
         bk_text_put(&words, silence);
     }
@@ -151,23 +151,20 @@ order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
     if (!scenario_breakerd_lives(&r->breakerd, &words)) {
         return false;
     }
-    if (verb == SCENARIO_START) {
-        return start(r, &words);
-    }
-    if (verb == SCENARIO_STOP) {
-        return scenario_breakerd_stop(&r->breakerd, &words);
-    }
     bool was_running = r->breakerd.pid > 0;
-    if (verb == SCENARIO_KILL && !was_running) {
-        bk_text_put(&words, "breakerd does not run");
-        return false;
-    }
-    scenario_breakerd_kill(&r->breakerd);
-    if (verb != SCENARIO_LOSE_SEGMENT) {
+    switch ((int)verb) {
+    case SCENARIO_START:
+        return was_running || start(r, &words);
+    case SCENARIO_STOP:
+        return !was_running || scenario_breakerd_stop(&r->breakerd, &words);
+    case SCENARIO_KILL:
+        scenario_breakerd_kill(&r->breakerd);
         return true;
+    default:
+        scenario_breakerd_kill(&r->breakerd);
+        return scenario_breakerd_remove_segment(&r->breakerd, &words) &&
+               (!was_running || start(r, &words));
     }
-    return scenario_breakerd_remove_segment(&r->breakerd, &words) &&
-           (!was_running || start(r, &words));
 }
 
 static int64_t

@@ -207,6 +207,22 @@ read_route(struct scenario_reader *r)
     return true;
 }
 
+/* daemon max_services=N, the one key of the daemon that calls can feel. */
+static bool
+read_daemon(struct scenario_reader *r)
+{
+    char *value = r->arrow == 2 ? value_of(r->words[1]) : NULL;
+    uint64_t number = 0;
+    if (value == NULL || strcmp(r->words[1], "max_services") != 0 ||
+        !bk_read_number(value, strlen(value), &number) || number == 0 ||
+        number > SCENARIO_SERVICES_MAX) {
+        return scenario_refuse(r, "daemon max_services=N, N from 1 to %d",
+                               SCENARIO_SERVICES_MAX);
+    }
+    r->scenario->max_services = (uint32_t)number;
+    return true;
+}
+
 static bool
 read_on(struct scenario_reader *r)
 {
@@ -230,11 +246,9 @@ scenario_read_declaration(struct scenario_reader *r, bool *is_one)
     static const struct {
         const char *word;
         bool (*read)(struct scenario_reader *r);
-    } rows[] = {{"service", read_service},
-                {"route", read_route},
-                {"defaults", read_defaults},
-                {"env", read_env},
-                {"on", read_on}};
+    } rows[] = {{"service", read_service},   {"route", read_route},
+                {"defaults", read_defaults}, {"env", read_env},
+                {"daemon", read_daemon},     {"on", read_on}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         if (strcmp(r->words[0], rows[i].word) == 0) {
             *is_one = true;

@@ -17,6 +17,10 @@ scenario_refuse(struct scenario_reader *r, const char *format, ...)
     va_start(args, format);
     vsnprintf(words, sizeof(words), format, args);
     va_end(args);
+    /* Whatever the file holds, its refusal is one printable line. */
+    for (char *at = words; *at != '\0'; at++) {
+        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+    }
     bk_text_init(r->error, r->error->at, r->error->cap);
     bk_text_put(r->error, r->scenario->path);
     bk_text_put(r->error, ":");

@@ -9,6 +9,7 @@
 
 #define SCENARIO_FILE_BYTES_MAX (1U << 20)
 #define SCENARIO_WORDS_MAX 128 /* in a line */
+#define SCENARIO_SERVICES_MAX 4096
 #define SCENARIO_TIMES_MAX 1000000
 #define SCENARIO_ACTOR_SIZE BK_WORKER_SIZE
 
@@ -96,6 +97,7 @@ struct scenario {
     char *text;        /* the file's; every string here points into it */
     const char *title; /* its first comment, or "" */
     enum scenario_place place;
+    uint32_t max_services; /* 0: not said */
     struct scenario_setting *settings;
     size_t setting_count;
     struct bk_route *routes;

@@ -122,6 +122,9 @@ write_config(const struct scenario_breakerd *b, struct bk_text *error)
     if (out == NULL) {
         return fail(error, "cannot write the configuration: ", strerror(errno));
     }
+    if (s->max_services > 0) {
+        fprintf(out, "[daemon]\nmax_services = %u\n\n", s->max_services);
+    }
     fprintf(out, "[defaults]\n");
     write_pairs(out, s, SCENARIO_DEFAULTS, "");
     for (size_t i = 0; i < s->setting_count; i++) {

@@ -299,8 +299,11 @@ read_pair(struct scenario_reader *r, struct scenario_step *step,
                                    rows[i].word);
         }
         r->error->len = 0;
-        return read_value(r, step, rows[i].option, equals + 1) ||
-               r->error->len > 0 ||
+        if (read_value(r, step, rows[i].option, equals + 1)) {
+            return true;
+        }
+        /* Some values are refused with more precise words. */
+        return r->error->len == 0 &&
                scenario_refuse(r, "%s cannot be read", word);
     }
     return scenario_refuse(r, "%s does not understand %s", verb->word, word);

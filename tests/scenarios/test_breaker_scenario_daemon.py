@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""breaker-scenario with real daemons: tolerances, and that nothing stays behind.
+$BREAKER_SCENARIO and $BREAKERD name the programs."""
+import os
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+
+PROGRAM = os.environ["BREAKER_SCENARIO"]
+
+
+def descendants(pid):
+    """Processes started by a process, and theirs."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            with open(f"/proc/{entry}/stat", encoding="utf-8") as stat:
+                parent = int(stat.read().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+        if parent == pid:
+            found += [int(entry)] + descendants(int(entry))
+    return found
+
+
+class Real(unittest.TestCase):
+    def setUp(self):
+        self.home = tempfile.TemporaryDirectory(prefix="brk-")
+        self.addCleanup(self.home.cleanup)
+        self.place = os.path.join(self.home.name, "place")
+        os.mkdir(self.place)
+        self.env = dict(os.environ, TMPDIR=self.place)
+
+    def start(self, text, *options):
+        path = os.path.join(self.home.name, "a.brk")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return subprocess.Popen([PROGRAM, "--daemon", *options, path],
+                                env=self.env, stdout=subprocess.PIPE, text=True)
+
+    def play(self, text, *options):
+        with self.start(text, *options) as process:
+            lines = process.communicate(timeout=60)[0].splitlines()
+            self.assertEqual(os.listdir(self.place), [])
+            return process.returncode, lines
+
+    def test_a_failure_is_noticed_and_cleaned_up(self):
+        status, lines = self.play("0ms a acquire llm -> allow\n"
+                                  "100ms b acquire llm -> deny\n")
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 1 failed"))
+        self.assertIn(":2: expected deny, got allow", lines[0])
+
+    def test_a_state_that_comes_a_little_late(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=200ms\n"
+            "0ms a report llm failure -> open retry_after_ms=215\n"
+            "190ms - state llm -> half_open\n"
+            "+0ms a acquire llm -> allow\n")
+        self.assertEqual(status, 0, lines)
+
+    def test_a_state_that_comes_too_late(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=300ms\n"
+            "0ms a report llm failure -> open\n"
+            "150ms - state llm -> half_open\n")
+        self.assertEqual(status, 1, lines)
+        self.assertIn("expected half_open, got open", lines[0])
+
+    def test_milliseconds_beyond_the_slack(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=300ms\n"
+            "0ms a report llm failure -> open retry_after_ms=400\n")
+        self.assertEqual(status, 1, lines)
+        self.assertIn("expected retry_after_ms=400", lines[0])
+
+    def test_a_denial_too_near_a_change_is_skipped(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=200ms\n"
+            "0ms a report llm failure -> open\n"
+            "195ms a acquire llm -> deny open\n")
+        self.assertEqual(status, 0, lines)
+        self.assertIn("(1 denial too near a change to judge)", lines[0])
+
+    def test_a_long_file_waits_to_be_asked_for(self):
+        status, lines = self.play("11s a acquire llm -> allow\n")
+        self.assertEqual((status, lines[-1]), (0, "0 passed, 0 failed"))
+        self.assertTrue(lines[0].startswith("skip "), lines)
+        self.assertIn("--slow", lines[0])
+        status, lines = self.play("10100ms a acquire llm -> allow\n", "--slow")
+        self.assertEqual((status, lines[-1]), (0, "1 passed, 0 failed"))
+
+    def test_a_daemon_that_is_down_does_not_answer(self):
+        status, lines = self.play("0ms daemon kill\n50ms a acquire llm -> allow\n")
+        self.assertEqual(status, 1)
+        self.assertIn(":2: no answer", lines[0])
+
+    def test_a_configuration_the_daemon_refuses(self):
+        self.env["BREAKERD"] = "/bin/false"
+        status, lines = self.play("0ms a acquire llm -> allow\n")
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 1 failed"))
+        self.assertIn("breakerd ended by itself with status 1", lines[0])
+
+    def test_no_daemon_to_start(self):
+        self.env["BREAKERD"] = "/nonexistent/breakerd"
+        status, lines = self.play("0ms a acquire llm -> allow\n")
+        self.assertEqual((status, lines[-1]), (1, "0 passed, 1 failed"))
+        self.assertIn("/nonexistent/breakerd", lines[0])
+
+    def test_foreign_settings_do_not_reach_the_daemon(self):
+        self.env.update(CIRCUIT_BREAKER_THRESHOLD="1", BREAKERD_DIR="/nonexistent")
+        status, lines = self.play("0ms a report llm failure -> closed\n")
+        self.assertEqual(status, 0, lines)
+
+    def interrupt(self, number):
+        """Ctrl-C in the middle: all ended, all removed, the count still told."""
+        process = self.start("service llm max_concurrent=1\n"
+                             "0ms a acquire llm\n0ms b acquire llm\n"
+                             "9s a acquire llm -> allow\n")
+        with process:
+            until = time.monotonic() + 30
+            while len(descendants(process.pid)) < 4:
+                self.assertLess(time.monotonic(), until, "actors did not start")
+                time.sleep(0.02)
+            time.sleep(0.3)
+            below = descendants(process.pid)
+            process.send_signal(number)
+            lines = process.communicate(timeout=30)[0].splitlines()
+        self.assertEqual(process.returncode, 128 + number)
+        self.assertEqual(lines[-1], "0 passed, 1 failed")
+        self.assertIn("interrupted", lines[0])
+        self.assertEqual(os.listdir(self.place), [])
+        for pid in below:
+            self.assertFalse(os.path.exists(f"/proc/{pid}"), pid)
+
+    def test_interrupted(self):
+        self.interrupt(signal.SIGINT)
+
+    def test_terminated(self):
+        self.interrupt(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    unittest.main()
