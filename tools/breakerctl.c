@@ -4,7 +4,6 @@
  * and the way from argv to one of them. */
 #include "tools/ctl_commands.h"
 #include "tools/ctl_out.h"
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +122,6 @@ main(int argc, char **argv)
     struct ctl c = {0};
     enum ctl_exit exit;
 
-    setlocale(LC_TIME, "");
     c.words = ctl_memory(NULL, ((size_t)argc + 1) * sizeof *c.words);
     exit = ctl_args_read(&c, argc, argv);
     if (exit == CTL_DONE)

@@ -267,10 +267,3 @@ ask_check_names(const char *const *names, size_t count)
     }
     return CTL_DONE;
 }
-
-void
-ask_print(const json_t *json)
-{
-    json_dumpf(json, stdout, JSON_COMPACT | JSON_REAL_PRECISION(12));
-    putchar('\n');
-}

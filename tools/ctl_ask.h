@@ -5,9 +5,9 @@
  * Questions to the daemon: finding its endpoint, asking, and turning what comes
  * back, or does not, into a sentence and an exit status. */
 #include "tools/ctl_args.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_place.h"
 #include "tools/link.h"
-#include <jansson.h>
 
 enum ask_endpoint { ASK_WORKER, ASK_OPERATOR, ASK_EVENTS };
 
@@ -52,7 +52,5 @@ enum ctl_exit ask_unreachable(const struct place *p, const char *what);
 /* Refuses what is no service's name. */
 enum ctl_exit ask_check_name(const char *name);
 enum ctl_exit ask_check_names(const char *const *names, size_t count);
-/* Prints JSON on one line of stdout. */
-void ask_print(const json_t *json);
 
 #endif

@@ -70,7 +70,7 @@ print_json(const char *name, const struct answer *a)
         a->fx.is_allowed ? NULL : bk_deny_name(a->fx.deny), "retry_after_ms",
         (json_int_t)bk_ms_up(a->fx.wait_ns));
 
-    ask_print(json);
+    ctl_json_print(json);
     json_decref(json);
 }
 

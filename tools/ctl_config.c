@@ -52,9 +52,9 @@ check_key(const char *key)
 static const char *
 text_of(const json_t *json, const char *key)
 {
-    const char *text = json_string_value(json_object_get(json, key));
+    const char *text = ctl_json_word(json, key, "");
 
-    return text != NULL && text[0] != '\0' ? text : "-";
+    return text[0] != '\0' ? text : "-";
 }
 
 /* Prints what is in force after each line; the worst that happened is returned. */
@@ -73,7 +73,7 @@ print_answers(const struct ctl *c, const struct link_reply *reply,
             continue;
         }
         if (c->is_json)
-            ask_print(json);
+            ctl_json_print(json);
         else
             printf("%s %s = %s (%s)\n", service, text_of(json, "key"),
                    text_of(json, "value"), text_of(json, "origin"));
@@ -180,7 +180,7 @@ ctl_config(const struct ctl *c, const char *const *words, size_t count)
     if (exit != CTL_DONE)
         return exit;
     if (c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         print_config(json_object_get(json, "config"));
     json_decref(json);
@@ -205,7 +205,7 @@ ctl_reload(const struct ctl *c, const char *const *words, size_t count)
         return exit;
     services = json_integer_value(json_object_get(json, "services"));
     if (c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         printf("configuration read again; it holds for %lld %s\n", services,
                services == 1 ? "service" : "services");

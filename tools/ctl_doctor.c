@@ -111,7 +111,7 @@ print_json(const struct doctor *d)
                      (json_int_t)count_of(d, DOCTOR_OK), "warn",
                      (json_int_t)count_of(d, DOCTOR_WARN), "fail",
                      (json_int_t)count_of(d, DOCTOR_FAIL));
-    ask_print(json);
+    ctl_json_print(json);
     json_decref(json);
 }
 

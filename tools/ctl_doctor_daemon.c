@@ -140,11 +140,9 @@ doctor_heartbeat(struct doctor *d)
 static void
 judge_hello(struct doctor_finding *f, const json_t *json)
 {
-    const char *version = json_string_value(json_object_get(json, "version"));
+    const char *version = ctl_json_word(json, "version", "?");
     long long protocol = json_integer_value(json_object_get(json, "protocol"));
 
-    if (version == NULL)
-        version = "?";
     doctor_text(f, "BRK/%lld, breakerd %s, epoch %lld", protocol, version,
                 (long long)json_integer_value(json_object_get(json, "epoch")));
     if (strcmp(version, BREAKERD_VERSION) != 0) {

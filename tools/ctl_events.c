@@ -133,7 +133,7 @@ print_event(const struct follower *f, const char *document, size_t len)
         return;
     }
     if (f->c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         history_print_line(json);
     json_decref(json);

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/ctl_evidence.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_out.h"
 #include <stdio.h>
 #include <string.h>
-
-static const char *
-word(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-
-    return text != NULL ? text : "";
-}
 
 static void
 put_ms(char out[CTL_DURATION_SIZE], const json_t *value)
@@ -40,9 +33,9 @@ evidence_print(const json_t *evidence, bool has_gap)
         char age[CTL_DURATION_SIZE];
         char latency[CTL_DURATION_SIZE];
         char pid[24];
-        const char *const cells[] = {age,     word(row, "outcome"),
-                                     latency, word(row, "worker"),
-                                     pid,     word(row, "text")};
+        const char *const cells[] = {age,     ctl_json_word(row, "outcome", ""),
+                                     latency, ctl_json_word(row, "worker", ""),
+                                     pid,     ctl_json_word(row, "text", "")};
         struct bk_text text;
 
         put_ms(age, json_object_get(row, "age_ms"));

@@ -92,7 +92,7 @@ print_json(const struct story *s, const json_t *document, json_t *service)
                             : json_null());
     json_object_del(service, "evidence");
     json_object_set(json, "status", service);
-    ask_print(json);
+    ctl_json_print(json);
     json_decref(json);
 }
 

@@ -77,19 +77,11 @@ history_fetch(const struct ctl *c, const char *service, uint64_t limit,
     return exit;
 }
 
-static const char *
-word(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-
-    return text != NULL ? text : "";
-}
-
 /* "2026-01-31T12:00:00.123Z" as "2026-01-31 12:00:00.123Z". */
 static void
 put_when(char out[40], const json_t *row)
 {
-    const char *at = word(row, "at");
+    const char *at = ctl_json_word(row, "at", "");
     char *t;
 
     bk_copy_text(out, 40, at, strlen(at));
@@ -101,8 +93,8 @@ put_when(char out[40], const json_t *row)
 static void
 put_change(char out[64], const json_t *row)
 {
-    const char *from = word(row, "from");
-    const char *to = word(row, "to");
+    const char *from = ctl_json_word(row, "from", "");
+    const char *to = ctl_json_word(row, "to", "");
     struct bk_text text;
 
     bk_text_init(&text, out, 64);
@@ -134,12 +126,12 @@ history_print_line(const json_t *row)
     put_change(change, row);
     put_generation(generation, row);
     ctl_print(CTL_FAINT, when);
-    printf("  %s  ", word(row, "service"));
-    ctl_print(ctl_state_paint(word(row, "to")), change);
-    printf("  %s  mode %s  generation %s", word(row, "reason"),
-           word(row, "mode"), generation);
-    if (strcmp(word(row, "actor"), "-") != 0)
-        printf("  by %s", word(row, "actor"));
+    printf("  %s  ", ctl_json_word(row, "service", ""));
+    ctl_print(ctl_state_paint(ctl_json_word(row, "to", "")), change);
+    printf("  %s  mode %s  generation %s", ctl_json_word(row, "reason", ""),
+           ctl_json_word(row, "mode", ""), generation);
+    if (strcmp(ctl_json_word(row, "actor", ""), "-") != 0)
+        printf("  by %s", ctl_json_word(row, "actor", ""));
     putchar('\n');
 }
 
@@ -164,18 +156,19 @@ print_table(const json_t *rows)
         char change[64];
         char generation[24];
         const char *const cells[] = {when,
-                                     word(row, "service"),
+                                     ctl_json_word(row, "service", ""),
                                      change,
-                                     word(row, "mode"),
-                                     word(row, "reason"),
+                                     ctl_json_word(row, "mode", ""),
+                                     ctl_json_word(row, "reason", ""),
                                      generation,
-                                     word(row, "actor"),
-                                     word(row, "text")};
+                                     ctl_json_word(row, "actor", ""),
+                                     ctl_json_word(row, "text", "")};
 
         put_when(when, row);
         put_change(change, row);
         put_generation(generation, row);
-        ctl_table_add(&table, ctl_state_paint(word(row, "to")), cells);
+        ctl_table_add(&table, ctl_state_paint(ctl_json_word(row, "to", "")),
+                      cells);
     }
     ctl_table_end(&table);
 }
@@ -194,7 +187,7 @@ ctl_history(const struct ctl *c, const char *const *words, size_t count)
     if (exit != CTL_DONE)
         return exit;
     if (c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         print_table(json_object_get(json, "history"));
     json_decref(json);

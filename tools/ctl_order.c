@@ -81,9 +81,9 @@ static int
 word_of(const json_t *json, const char *key,
         int (*parse)(const char *text, size_t len))
 {
-    const char *word = json_string_value(json_object_get(json, key));
+    const char *word = ctl_json_word(json, key, "");
 
-    return word != NULL ? parse(word, strlen(word)) : -1;
+    return parse(word, strlen(word));
 }
 
 static void
@@ -120,7 +120,7 @@ order_print(const struct ctl *c, const struct link_reply *reply, size_t at,
     if (exit != CTL_DONE)
         return exit;
     if (c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         print_words(json, service, verb);
     json_decref(json);

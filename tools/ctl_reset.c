@@ -78,7 +78,7 @@ print_all(const struct ctl *c, const json_t *json)
     long long count = json_integer_value(json_object_get(json, "reset"));
 
     if (c->is_json)
-        ask_print(json);
+        ctl_json_print(json);
     else
         printf(
             "%lld %s reset: closed, nothing counted, calls are let through\n",

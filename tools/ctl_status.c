@@ -11,22 +11,6 @@
 
 #define NOTE_SIZE 256
 
-static const char *
-word(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-
-    return text != NULL ? text : "-";
-}
-
-static uint64_t
-number(const json_t *row, const char *key)
-{
-    double value = json_number_value(json_object_get(row, key));
-
-    return value > 0 ? (uint64_t)value : 0;
-}
-
 static void
 put_wait(char out[CTL_DURATION_SIZE], uint64_t ms)
 {
@@ -40,8 +24,8 @@ put_wait(char out[CTL_DURATION_SIZE], uint64_t ms)
 static void
 put_failures(struct bk_text *out, const json_t *window)
 {
-    uint64_t calls = number(window, "calls");
-    uint64_t failures = number(window, "failures");
+    uint64_t calls = ctl_json_number(window, "calls");
+    uint64_t failures = ctl_json_number(window, "failures");
 
     bk_text_put_u64(out, failures);
     if (calls > 0 && failures > 0) {
@@ -56,12 +40,12 @@ put_override(struct bk_text *out, const json_t *override)
 {
     char left[CTL_DURATION_SIZE];
     const json_t *expires = json_object_get(override, "expires_ms");
-    const char *reason = word(override, "reason");
+    const char *reason = ctl_json_word(override, "reason", "-");
 
     bk_text_put(out, "by ");
-    bk_text_put(out, word(override, "actor"));
+    bk_text_put(out, ctl_json_word(override, "actor", "-"));
     if (json_is_number(expires)) {
-        ctl_duration(left, number(override, "expires_ms"));
+        ctl_duration(left, ctl_json_number(override, "expires_ms"));
         bk_text_put(out, " for another ");
         bk_text_put(out, left);
     }
@@ -84,8 +68,8 @@ put_note(struct bk_text *out, const json_t *row)
 {
     const json_t *override = json_object_get(row, "override");
     const json_t *permits = json_object_get(row, "permits");
-    uint64_t hold_ms = number(row, "hold_ms");
-    uint64_t step = number(row, "ramp_step");
+    uint64_t hold_ms = ctl_json_number(row, "hold_ms");
+    uint64_t step = ctl_json_number(row, "ramp_step");
     char left[CTL_DURATION_SIZE];
 
     if (hold_ms > 0) {
@@ -99,11 +83,12 @@ put_note(struct bk_text *out, const json_t *row)
         bk_text_put_u64(out, step);
         bk_text_put(out, " of 10");
     }
-    if (number(permits, "limit") > 0 && number(permits, "in_use") > 0) {
+    if (ctl_json_number(permits, "limit") > 0 &&
+        ctl_json_number(permits, "in_use") > 0) {
         next_part(out);
-        bk_text_put_u64(out, number(permits, "in_use"));
+        bk_text_put_u64(out, ctl_json_number(permits, "in_use"));
         bk_text_put(out, " of ");
-        bk_text_put_u64(out, number(permits, "limit"));
+        bk_text_put_u64(out, ctl_json_number(permits, "limit"));
         bk_text_put(out, " permits out");
     }
     if (json_is_object(override)) {
@@ -121,21 +106,21 @@ add_row(struct ctl_table *table, const json_t *row)
     char calls[24];
     char failures[48];
     char note[NOTE_SIZE];
-    const char *const cells[] = {word(row, "name"),
-                                 word(row, "state"),
-                                 word(row, "mode"),
+    const char *const cells[] = {ctl_json_word(row, "name", "-"),
+                                 ctl_json_word(row, "state", "-"),
+                                 ctl_json_word(row, "mode", "-"),
                                  since,
                                  wait,
                                  calls,
                                  failures,
-                                 word(row, "reason"),
+                                 ctl_json_word(row, "reason", "-"),
                                  note};
     struct bk_text text;
 
-    ctl_duration(since, number(row, "since_ms"));
-    put_wait(wait, number(row, "retry_after_ms"));
+    ctl_duration(since, ctl_json_number(row, "since_ms"));
+    put_wait(wait, ctl_json_number(row, "retry_after_ms"));
     bk_text_init(&text, calls, sizeof calls);
-    bk_text_put_u64(&text, number(window, "calls"));
+    bk_text_put_u64(&text, ctl_json_number(window, "calls"));
     bk_text_init(&text, failures, sizeof failures);
     put_failures(&text, window);
     bk_text_init(&text, note, sizeof note);

@@ -3,6 +3,7 @@
  * Why a service is in its state: one sentence for each cause of a change. */
 #define _GNU_SOURCE
 #include "tools/ctl_story.h"
+#include "tools/ctl_json.h"
 #include "tools/ctl_out.h"
 #include <stdarg.h>
 #include <stdio.h>
@@ -179,14 +180,6 @@ tell_recovery(struct story *s)
               story_duration(time, s->service->policy.recovery_timeout_ns));
 }
 
-static const char *
-word(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-
-    return text != NULL ? text : "";
-}
-
 static void
 tell_operator(struct story *s)
 {
@@ -195,8 +188,8 @@ tell_operator(struct story *s)
     const char *reason = o->reason;
 
     if (!o->is_set && s->row != NULL) {
-        actor = word(s->row, "actor");
-        reason = word(s->row, "text");
+        actor = ctl_json_word(s->row, "actor", "");
+        reason = ctl_json_word(s->row, "text", "");
     } else if (!o->is_set) {
         actor = "";
         reason = "";
