@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/gate.h"
 #include "daemon/log.h"
+#include "daemon/meter.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -44,28 +45,19 @@ raw_close(int fd)
     return (int)syscall(SYS_close, fd);
 }
 
-static bool
-fail(struct bk_text *error, const char *what, const char *path, int number)
-{
-    char text[PATH_MAX + 200];
-    snprintf(text, sizeof(text), "cannot %s %s: %s", what, path,
-             strerror(number));
-    bk_text_put(error, text);
-    return false;
-}
-
 /* A socket left over by a killed daemon goes; anything else is not ours. */
 static bool
 clear_path(const char *path, struct bk_text *error)
 {
     struct stat st;
     if (lstat(path, &st) != 0) {
-        return errno == ENOENT || fail(error, "look at", path, errno);
+        return errno == ENOENT || rundir_fail(error, "look at", path, errno);
     }
     if (!S_ISSOCK(st.st_mode)) {
-        return fail(error, "listen at", path, EEXIST);
+        return rundir_fail(error, "listen at", path, EEXIST);
     }
-    return unlink(path) == 0 || fail(error, "remove the old", path, errno);
+    return unlink(path) == 0 ||
+           rundir_fail(error, "remove the old", path, errno);
 }
 
 int
@@ -93,11 +85,11 @@ gate_listen(const struct rundir *r, enum gate_door door, const char *name,
     int number = errno;
     umask(before);
     if (!ok) {
-        fail(error, "listen at", path, number);
+        rundir_fail(error, "listen at", path, number);
     } else if (!rundir_protect(r, path, mode, error)) {
         ok = false;
     } else if (listen(fd, BACKLOG) != 0) {
-        ok = fail(error, "listen at", path, errno);
+        ok = rundir_fail(error, "listen at", path, errno);
     }
     if (!ok) {
         if (fd >= 0) {
@@ -189,6 +181,7 @@ let_in(int fd, enum gate_door door)
     guests[fd] = (struct guest){
         .is_in = true, .door = door, .uid = who.uid, .pid = who.pid};
     stats.connections++;
+    meter_begin(fd, door == GATE_EVENTS);
     return true;
 }
 
@@ -198,6 +191,7 @@ let_out(int fd)
     struct guest gone = guests[fd];
     guests[fd].is_in = false;
     stats.connections--;
+    meter_end(fd);
     if (gone.door == GATE_WORKER && !is_known_pid(gone.pid)) {
         stats.workers--;
     }

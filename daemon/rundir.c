@@ -80,8 +80,9 @@ choose_database(char *out, const char *db)
     return home != NULL && join(out, home, ".local/state/breakerd/breakerd.db");
 }
 
-static bool
-fail(struct bk_text *error, const char *what, const char *path, int number)
+bool
+rundir_fail(struct bk_text *error, const char *what, const char *path,
+            int number)
 {
     char text[PATH_MAX + 200];
     snprintf(text, sizeof(text), "cannot %s %s: %s", what, path,
@@ -97,13 +98,13 @@ make_directory(const char *path, bool is_in_tmp, struct bk_text *error)
     mode_t mode = is_in_tmp ? 0700 : 0755;
     if (mkdir(path, mode) == 0) {
         if (chmod(path, mode) != 0) { /* the umask had its say */
-            return fail(error, "set the mode of", path, errno);
+            return rundir_fail(error, "set the mode of", path, errno);
         }
     } else if (errno != EEXIST) {
-        return fail(error, "make the directory", path, errno);
+        return rundir_fail(error, "make the directory", path, errno);
     }
     if (lstat(path, &st) != 0) {
-        return fail(error, "look at", path, errno);
+        return rundir_fail(error, "look at", path, errno);
     }
     if (is_in_tmp && (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
                       (st.st_mode & 077) != 0)) {
@@ -113,7 +114,7 @@ make_directory(const char *path, bool is_in_tmp, struct bk_text *error)
         return false;
     }
     if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode)) {
-        return fail(error, "use the directory", path, ENOTDIR);
+        return rundir_fail(error, "use the directory", path, ENOTDIR);
     }
     return true;
 }
@@ -123,11 +124,11 @@ take_lock(struct rundir *r, struct bk_text *error)
 {
     char path[PATH_MAX];
     if (!rundir_file(r, "lock", path)) {
-        return fail(error, "use the directory", r->path, ENAMETOOLONG);
+        return rundir_fail(error, "use the directory", r->path, ENAMETOOLONG);
     }
     r->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (r->lock_fd < 0) {
-        return fail(error, "open", path, errno);
+        return rundir_fail(error, "open", path, errno);
     }
     if (flock(r->lock_fd, LOCK_EX | LOCK_NB) == 0) {
         return true;
@@ -147,17 +148,18 @@ write_pid(const struct rundir *r, struct bk_text *error)
 {
     char path[PATH_MAX];
     if (!rundir_file(r, "breakerd.pid", path)) {
-        return fail(error, "use the directory", r->path, ENAMETOOLONG);
+        return rundir_fail(error, "use the directory", r->path, ENAMETOOLONG);
     }
     int fd =
         open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) {
-        return fail(error, "write", path, errno);
+        return rundir_fail(error, "write", path, errno);
     }
     int written = dprintf(fd, "%ld\n", (long)getpid());
     int changed = fchmod(fd, 0644);
     close(fd);
-    return (written > 0 && changed == 0) || fail(error, "write", path, errno);
+    return (written > 0 && changed == 0) ||
+           rundir_fail(error, "write", path, errno);
 }
 
 static void
@@ -231,7 +233,7 @@ rundir_protect(const struct rundir *r, const char *path, mode_t mode,
                  path, strerror(errno));
     }
     return chmod(path, mode) == 0 ||
-           fail(error, "set the mode of", path, errno);
+           rundir_fail(error, "set the mode of", path, errno);
 }
 
 bool

@@ -27,6 +27,10 @@ bool rundir_file(const struct rundir *r, const char *name, char *out);
 /* Group and mode of something of ours; false and a sentence. */
 bool rundir_protect(const struct rundir *r, const char *path, mode_t mode,
                     struct bk_text *error);
+/* Writes "cannot WHAT PATH: what errno `number` means"; false, so that it can be
+ * returned. */
+bool rundir_fail(struct bk_text *error, const char *what, const char *path,
+                 int number);
 bool rundir_is_tmpfs(const struct rundir *r);
 
 #endif
