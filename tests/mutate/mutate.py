@@ -23,16 +23,18 @@ PLAY_S = 60
 
 
 def copy_source(source, scratch):
-    """A fresh copy beside a build directory that is kept."""
+    """A fresh copy beside a build directory that is kept: with new times, so that
+    nothing built from a broken rule is taken for this source."""
     copy = os.path.join(scratch, "source")
     shutil.rmtree(copy, ignore_errors=True)
     os.makedirs(copy)
     for part in PARTS:
         at = os.path.join(source, part)
         if os.path.isdir(at):
-            shutil.copytree(at, os.path.join(copy, part))
+            shutil.copytree(at, os.path.join(copy, part),
+                            copy_function=shutil.copyfile)
         else:
-            shutil.copy2(at, copy)
+            shutil.copyfile(at, os.path.join(copy, part))
     return copy
 
 

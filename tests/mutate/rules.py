@@ -4,27 +4,27 @@ source, what is put in its place, and the scenario that must notice."""
 
 RULES = [
     # What opens a circuit.
-    ("breaker.c",
+    ("breaker_judge.c",
      "s->b->consecutive_failures >= p->failure_threshold",
      "s->b->consecutive_failures > p->failure_threshold",
      "01-failures-in-a-row-over-the-whole-fleet"),
-    ("breaker.c",
+    ("breaker_judge.c",
      """    if (!is_bad) {
         b->consecutive_failures = 0;
     } else if (""",
      """    if (!is_bad) {
     } else if (""",
      "01-a-success-ends-a-row-of-failures"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "if (t.calls == 0 || t.calls < least) {",
      "if (t.calls == 0) {",
      "01-a-rate-needs-enough-calls"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "    if (p->window_ns == 0 && least > p->window_calls) {\n"
      "        least = p->window_calls;\n    }\n",
      "",
      "01-a-count-window-asks-for-no-more-than-it-holds"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "latency_ns > p->slow_call_duration_ns;",
      "latency_ns >= p->slow_call_duration_ns;",
      "01-slow-is-longer-than-the-limit"),
@@ -34,17 +34,17 @@ RULES = [
      "01-a-time-window-is-ten-slices"),
 
     # What counts.
-    ("breaker.c",
+    ("breaker_judge.c",
      "    case BK_SUCCESS:\n    case BK_REJECTED:\n        return GOOD;",
      "    case BK_SUCCESS:\n        return GOOD;\n    case BK_REJECTED:\n"
      "        return BAD;",
      "02-success-and-rejected-are-successes"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "    case BK_CANCELLED:\n    case BK_OUTCOME_COUNT:\n        break;",
      "    case BK_CANCELLED:\n        return BAD;\n    case BK_OUTCOME_COUNT:\n"
      "        break;",
      "02-cancelled-counts-nowhere"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "return p->on_critical == BK_CRITICAL_TRIP ? TRIPS : BAD;",
      "return BAD;",
      "02-critical-may-open-at-once"),
@@ -54,16 +54,16 @@ RULES = [
      "    time_ns -= bk_random_share(s->ev->random,",
      "    time_ns += bk_random_share(s->ev->random,",
      "03-jitter-only-shortens-the-open-time"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "return standing == BK_LATE || (s->b->state == BK_OPEN);",
      "return standing == BK_LATE;",
      "04-while-open-every-report-is-stale"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "    if (s->b->state == BK_HALF_OPEN) {\n"
      "        return standing != BK_LIVE;\n    }\n",
      "",
      "04-only-a-live-probe-is-a-verdict"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "    if (b->failed_rounds < UINT32_MAX) {\n        b->failed_rounds++;\n    }\n",
      "",
      "03-the-open-time-grows-with-failed-rounds"),
@@ -98,7 +98,7 @@ RULES = [
      "    if (until_ns > h->until_ns) {\n        h->until_ns = until_ns;\n    }\n",
      "    h->until_ns = until_ns;\n",
      "06-several-holds-fold-into-the-latest-end"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "p->on_rate_limit == BK_LIMIT_HOLD && retry_after_ns > 0 ? HELD",
      "p->on_rate_limit == BK_LIMIT_HOLD ? HELD",
      "06-without-a-time-to-wait-it-is-a-failure"),
@@ -108,13 +108,13 @@ RULES = [
      "    if (r->step == 0 || !r->has_success) {",
      "    if (r->step == 0) {",
      "07-a-step-needs-a-success-of-its-own"),
-    ("breaker.c",
+    ("breaker_judge.c",
      "        bk_ramp_failure(&b->ramp, p, s->ev->now_ns);",
      "        (void)p;",
      "07-a-failure-starts-the-step-anew"),
 
     # Tokens and the budget.
-    ("breaker.c",
+    ("breaker_judge.c",
      "    if (s->ev->u.report.deposits && outcome != BK_CANCELLED) {",
      "    if (s->ev->u.report.deposits) {",
      "09-first-attempts-fill-the-budget"),
