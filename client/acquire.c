@@ -162,7 +162,7 @@ decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
         client_found(b);
         client_note_detour(b);
     } else if (is_daemons) {
-        client_lost(b, OUTAGE_SILENT);
+        client_lost(b);
     }
     if (heard != HEARD_VERDICT)
         decide_alone(b, s, asked, permit);

@@ -55,10 +55,10 @@ client_why(struct breaker *b, struct cause *out)
     } else {
         attach_cause(b, out);
         if (has_link && strcmp(link.text, out->text) != 0) {
+            size_t used = strlen(out->text);
             struct bk_text text;
 
-            bk_text_init(&text, out->text, sizeof out->text);
-            text.len = strlen(out->text);
+            bk_text_init(&text, out->text + used, sizeof out->text - used);
             bk_text_put(&text, "; ");
             bk_text_put(&text, link.text);
         }
@@ -113,10 +113,22 @@ hand_over(struct breaker *b)
     }
 }
 
+/* Without a living segment in sight silence says that nobody is there. */
+static enum outage
+kind_of_outage(struct breaker *b)
+{
+    struct view *view = client_view(b);
+
+    return view != NULL && view_is_alive(view, clock_coarse_ns())
+               ? OUTAGE_SILENT
+               : OUTAGE_GONE;
+}
+
 void
-client_lost(struct breaker *b, enum outage kind)
+client_lost(struct breaker *b)
 {
     struct world *w = client_world(b);
+    enum outage kind = kind_of_outage(b);
     enum outage before;
 
     if (b->mode == BREAKER_MODE_LOCAL || client_outage(w) == kind)
@@ -192,7 +204,7 @@ client_daemon_in_charge(struct breaker *b, int64_t now_ns)
     if (view == NULL)
         return true;
     if (!view_is_alive(view, clock_coarse_ns())) {
-        client_lost(b, OUTAGE_GONE);
+        client_lost(b);
         return false;
     }
     if (client_outage(w) == OUTAGE_GONE)

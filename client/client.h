@@ -76,8 +76,8 @@ int64_t client_jitter(struct world *w, int64_t span_ns);
 /* Who is in charge now: true for the daemon. Looks at the heartbeat, probes the
  * directory when it is time, and carries out the change of charge. */
 bool client_daemon_in_charge(struct breaker *b, int64_t now_ns);
-/* An ask failed: from now on the local machine answers. */
-void client_lost(struct breaker *b, enum outage kind);
+/* The daemon is dead or did not answer: the local machine does from now on. */
+void client_lost(struct breaker *b);
 /* The daemon answered. */
 void client_found(struct breaker *b);
 /* The daemon answered what its memory should have told: says why, once. */

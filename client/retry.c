@@ -30,7 +30,7 @@ ask_daemon(struct breaker *b, struct breaker_service *s, uint32_t failed,
                    retry_after_ms);
     if (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
                     sizeof answer, &len) != SESSION_ANSWERED) {
-        client_lost(b, OUTAGE_SILENT);
+        client_lost(b);
         return false;
     }
     client_found(b);

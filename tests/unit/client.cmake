@@ -15,3 +15,5 @@ endfunction()
 
 client_unit(gate fast)
 client_unit(session fast)
+client_unit(attach fast)
+client_unit(local fast)

@@ -32,6 +32,7 @@ struct fake {
     uint32_t line_count;
     struct held held[HELD_MAX];
     uint32_t held_count;
+    uint32_t turns;
     bool is_muted;
     bool is_over;
 };
@@ -126,6 +127,7 @@ turn(struct fake *f)
 
     pthread_mutex_lock(&f->lock);
     is_muted = f->is_muted;
+    f->turns++;
     pthread_mutex_unlock(&f->lock);
     if (!is_muted) {
         for (uint32_t i = 0; i < f->held_count; i++)
@@ -215,9 +217,21 @@ fake_free(struct fake **fake)
 void
 fake_mute(struct fake *f, bool is_muted)
 {
+    uint32_t before;
+    uint32_t now;
+
     pthread_mutex_lock(&f->lock);
     f->is_muted = is_muted;
+    before = f->turns;
+    now = before;
     pthread_mutex_unlock(&f->lock);
+    /* A turn that began earlier is over: it knew nothing of it. */
+    while (now - before < 2) {
+        sleep_ms(1);
+        pthread_mutex_lock(&f->lock);
+        now = f->turns;
+        pthread_mutex_unlock(&f->lock);
+    }
 }
 
 /* ---- what it heard ---- */
