@@ -34,6 +34,7 @@ static const char help[] =
     "            program, with a process for each actor, in real time\n"
     "  --slow    with --daemon: play files longer than 10 s as well\n"
     "  --help    this text\n"
+    "  --version the version\n"
     "\n"
     "The last line is \"N passed, N failed\". Exit: 0 none failed, 1 some\n"
     "failed, 2 wrong usage or a file that cannot be read. The language of the\n"
@@ -117,14 +118,16 @@ play_file(const char *path, const struct options *options, struct tally *tally)
     fflush(stdout);
 }
 
-/* Reads the options; false when the command line is wrong. */
+/* Reads the options; *text is what to print instead of playing. False when the
+ * command line is wrong. */
 static bool
-read_options(int argc, char **argv, struct options *options, bool *wants_help)
+read_options(int argc, char **argv, struct options *options, const char **text)
 {
     static const struct option rows[] = {{"core", no_argument, NULL, 'c'},
                                          {"daemon", no_argument, NULL, 'd'},
                                          {"slow", no_argument, NULL, 's'},
                                          {"help", no_argument, NULL, 'h'},
+                                         {"version", no_argument, NULL, 'v'},
                                          {NULL, 0, NULL, 0}};
     bool on_core = false;
     int option = 0;
@@ -140,7 +143,10 @@ read_options(int argc, char **argv, struct options *options, bool *wants_help)
             options->is_slow = true;
             break;
         case 'h':
-            *wants_help = true;
+            *text = help;
+            return true;
+        case 'v':
+            *text = "breaker-scenario " BREAKERD_VERSION "\n";
             return true;
         default:
             return false;
@@ -162,13 +168,13 @@ main(int argc, char **argv)
 {
     struct options options = {0};
     struct tally tally = {0};
-    bool wants_help = false;
-    if (!read_options(argc, argv, &options, &wants_help)) {
+    const char *text = NULL;
+    if (!read_options(argc, argv, &options, &text)) {
         fprintf(stderr, "Try breaker-scenario --help.\n");
         return EXIT_USAGE;
     }
-    if (wants_help) {
-        fputs(help, stdout);
+    if (text != NULL) {
+        fputs(text, stdout);
         return 0;
     }
     scenario_signal_catch();
