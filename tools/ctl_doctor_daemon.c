@@ -209,12 +209,11 @@ doctor_database(struct doctor *d)
     char path[PLACE_PATH_SIZE] = "";
     char clause[160];
     struct bk_text why;
-    json_t *json = NULL;
 
     bk_text_init(&why, clause, sizeof clause);
     if (!place_database(d->c->db, path))
         bk_text_put(&why, "the path is too long");
-    switch (history_read(path, NULL, 1, &why, &json)) {
+    switch (history_examine(path, &why)) {
     case HISTORY_READ:
         doctor_text(f, "%s is readable and sound", path);
         break;
@@ -245,6 +244,5 @@ doctor_database(struct doctor *d)
                          "that version");
         break;
     }
-    json_decref(json);
     judge_room(f, path);
 }

@@ -24,6 +24,8 @@ enum history_result {
 enum history_result history_read(const char *path, const char *service,
                                  uint64_t limit, struct bk_text *why,
                                  json_t **out);
+/* Lets SQLite look the whole file over. HISTORY_READ when it is sound. */
+enum history_result history_examine(const char *path, struct bk_text *why);
 /* One line of a history or an event, for people. */
 void history_print_line(const json_t *row);
 

@@ -149,27 +149,70 @@ read_open(sqlite3 *db, const char *service, uint64_t limit, struct bk_text *why,
     return HISTORY_READ;
 }
 
+/* Opens the file to read; NULL with result and clause when that cannot be. */
+static sqlite3 *
+open_database(const char *path, struct bk_text *why,
+              enum history_result *result)
+{
+    sqlite3 *db = NULL;
+    int rc;
+
+    if (access(path, R_OK) != 0) {
+        bk_text_put(why, strerror(errno));
+        *result = errno == EACCES ? HISTORY_FORBIDDEN : HISTORY_ABSENT;
+        return NULL;
+    }
+    rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
+    if (rc != SQLITE_OK) {
+        *result = explain(db, rc, why);
+        sqlite3_close(db);
+        return NULL;
+    }
+    sqlite3_busy_timeout(db, BUSY_MS);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    return db;
+}
+
 enum history_result
 history_read(const char *path, const char *service, uint64_t limit,
              struct bk_text *why, json_t **out)
 {
-    sqlite3 *db = NULL;
-    enum history_result result;
-    int rc;
+    enum history_result result = HISTORY_FAILED;
+    sqlite3 *db = open_database(path, why, &result);
 
     *out = NULL;
-    if (access(path, R_OK) != 0) {
-        bk_text_put(why, strerror(errno));
-        return errno == EACCES ? HISTORY_FORBIDDEN : HISTORY_ABSENT;
-    }
-    rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY, NULL);
-    if (rc == SQLITE_OK) {
-        sqlite3_busy_timeout(db, BUSY_MS);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-        result = read_open(db, service, limit, why, out);
-    } else {
-        result = explain(db, rc, why);
+    if (db == NULL)
+        return result;
+    result = read_open(db, service, limit, why, out);
+    sqlite3_close(db);
+    return result;
+}
+
+enum history_result
+history_examine(const char *path, struct bk_text *why)
+{
+    enum history_result result = HISTORY_FAILED;
+    sqlite3 *db = open_database(path, why, &result);
+    sqlite3_stmt *s = NULL;
+    json_t *json = NULL;
+    int rc;
+
+    if (db == NULL)
+        return result;
+    result = read_open(db, NULL, 1, why, &json); /* layout and all */
+    json_decref(json);
+    if (result == HISTORY_READ) {
+        rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);
+        if (rc == SQLITE_OK)
+            rc = sqlite3_step(s);
+        if (rc != SQLITE_ROW) {
+            result = explain(db, rc, why);
+        } else if (strcmp(text_at(s, 0), "ok") != 0) {
+            bk_text_put(why, text_at(s, 0));
+            result = HISTORY_FAILED;
+        }
+        sqlite3_finalize(s);
     }
     sqlite3_close(db);
     return result;

@@ -105,6 +105,19 @@ class Doctor(CtlCase):
             f.write(b"garbage" * 20)
         self.assert_result(self.examine(daemon, FAILED), "database", "fail")
 
+    def test_a_database_with_a_damaged_page(self):
+        daemon = self.daemon().start()
+        for i in range(300):
+            daemon.operator().document(f"TRIP gpt-{i} - {'x' * 90}")
+        daemon.stop()
+        self.assert_result(self.examine(daemon, FAILED), "database", "ok",
+                           "sound")
+        size = os.path.getsize(daemon.db)
+        with open(daemon.db, "r+b") as f:
+            f.seek(size // 4096 // 2 * 4096)
+            f.write(b"\xff" * 4096)
+        self.assert_result(self.examine(daemon, FAILED), "database", "fail")
+
     def test_nothing_at_all(self):
         result = self.assert_exit(
             run("--dir", "/nonexistent/dir", "doctor", "--json"), FAILED)
