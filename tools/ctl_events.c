@@ -53,7 +53,7 @@ set_number(void *socket, int option, int value)
 static bool
 join(struct follower *f, const char *path)
 {
-    char endpoint[LINK_PATH_SIZE + 8];
+    char endpoint[PLACE_PATH_SIZE + 8];
     char topic[sizeof TOPIC + BK_NAME_SIZE];
 
     snprintf(endpoint, sizeof endpoint, "ipc://%s", path);
