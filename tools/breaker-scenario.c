@@ -177,7 +177,10 @@ main(int argc, char **argv)
         fputs(text, stdout);
         return 0;
     }
-    scenario_signal_catch();
+    /* On the core nothing is left behind, so a signal may end it as it is. */
+    if (options.on_daemon) {
+        scenario_signal_catch();
+    }
     for (int i = optind; i < argc && scenario_signal_came() == 0; i++) {
         play_file(argv[i], &options, &tally);
     }
