@@ -30,25 +30,36 @@ path_of(const char *path)
     return copy;
 }
 
-/* Opens the file, the second time after the first one was set aside. */
+/* Looks twice before it says that a file is damaged: reading may have failed for
+ * a moment. Then the file is set aside and a new one opened. */
+static enum store_trouble
+open_anyhow(struct store_file *f, struct bk_text *why)
+{
+    enum store_trouble trouble = store_file_open(f, why);
+
+    if (trouble == STORE_BROKEN) {
+        bk_text_init(why, why->at, why->cap);
+        trouble = store_file_open(f, why);
+    }
+    if (trouble == STORE_BROKEN && store_file_set_aside(f, why->at)) {
+        bk_text_init(why, why->at, why->cap);
+        if (!store_place_make(f->path, why))
+            return STORE_LATER;
+        trouble = store_file_open(f, why);
+    }
+    return trouble;
+}
+
 static bool
 open_file(struct store_file *f, struct bk_text *error)
 {
     char words[192];
     struct bk_text why;
-    enum store_trouble trouble;
 
     if (!store_place_make(f->path, error))
         return false;
     bk_text_init(&why, words, sizeof words);
-    trouble = store_file_open(f, &why);
-    if (trouble == STORE_BROKEN && store_file_set_aside(f, words)) {
-        if (!store_place_make(f->path, error))
-            return false;
-        bk_text_init(&why, words, sizeof words);
-        trouble = store_file_open(f, &why);
-    }
-    if (trouble == STORE_GOOD)
+    if (open_anyhow(f, &why) == STORE_GOOD)
         return true;
     bk_text_put(error, "cannot open store ");
     bk_text_put(error, f->path);

@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/store_file.h"
-#include "daemon/clock.h"
-#include "daemon/log.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 /* Marks a database as ours, "BRKD"; PRAGMA application_id. */
 #define APPLICATION 1112689476
 /* Another process that looks at the file is given this long to end. */
 #define BUSY_MS 1000
-#define NAMES_TRIED 10
 
 extern const char store_schema[]; /* schema.sql */
 
@@ -60,8 +54,34 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_TRIM_HISTORY] = "DELETE FROM history WHERE seq <= ?1",
 };
 
-/* What only means that now is a bad time. Out of space has several spellings
- * below SQLite; where it calls them an I/O error, errno tells. */
+/* True when the system says of this file that there is no room. */
+static bool
+has_no_room(sqlite3_file *file)
+{
+    int why = 0;
+
+    if (file == NULL || file->pMethods == NULL ||
+        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &why) !=
+            SQLITE_OK)
+        return false;
+    return why == ENOSPC || why == EDQUOT || why == EFBIG;
+}
+
+/* Out of space has several spellings below SQLite, which calls some of them an
+ * I/O error. Nothing is damaged by them. */
+static bool
+is_lack_of_room(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_file *wal = NULL;
+
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    return has_no_room(file) || has_no_room(wal);
+}
+
+/* What only means that now is a bad time, and what means that the file is not to
+ * be trusted any more. */
 enum store_trouble
 store_trouble_of(sqlite3 *db, int code)
 {
@@ -80,15 +100,9 @@ store_trouble_of(sqlite3 *db, int code)
     case SQLITE_INTERRUPT:
         return STORE_LATER;
     case SQLITE_IOERR:
-        if (code == SQLITE_IOERR_NOMEM)
-            return STORE_LATER;
-        if (db != NULL) {
-            int why = sqlite3_system_errno(db);
-
-            if (why == ENOSPC || why == EDQUOT || why == EFBIG)
-                return STORE_LATER;
-        }
-        return STORE_BROKEN;
+        return code == SQLITE_IOERR_NOMEM || (db != NULL && is_lack_of_room(db))
+                   ? STORE_LATER
+                   : STORE_BROKEN;
     default:
         return STORE_BROKEN;
     }
@@ -165,7 +179,10 @@ check(struct store_file *f, struct bk_text *error)
     trouble =
         ask(f, "PRAGMA quick_check(1)", text, sizeof text, &number, error);
     if (trouble == STORE_GOOD && strcmp(text, "ok") != 0) {
-        bk_text_put(error, text);
+        /* The first line only says which database of ours. */
+        const char *line = strchr(text, '\n');
+
+        bk_text_put(error, line != NULL ? line + 1 : text);
         return STORE_BROKEN;
     }
     return trouble;
@@ -310,71 +327,4 @@ store_file_close(struct store_file *f)
     }
     (void)sqlite3_close(f->db);
     f->db = NULL;
-}
-
-/* "FILE.corrupt-20261122T071245", or with a number behind when that is taken. */
-static bool
-name_aside(const char *path, char *name, size_t size)
-{
-    time_t now = (time_t)(clock_wall_ms() / 1000);
-    struct tm tm;
-    char stamp[32];
-
-    if (gmtime_r(&now, &tm) == NULL)
-        return false;
-    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
-    for (int i = 0; i < NAMES_TRIED; i++) {
-        int len =
-            i == 0 ? snprintf(name, size, "%s.corrupt-%s", path, stamp)
-                   : snprintf(name, size, "%s.corrupt-%s-%d", path, stamp, i);
-
-        if (len < 0 || (size_t)len >= size)
-            return false;
-        if (access(name, F_OK) != 0)
-            return true;
-    }
-    return false;
-}
-
-/* The -wal goes with its database: the sqlite3 tool can then still save what is
- * in both. A -shm is of an older time; ours has none. */
-static bool
-rename_all(const char *path, const char *name)
-{
-    static const char *const ends[] = {"-wal", "-shm"};
-
-    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
-        char from[PATH_MAX];
-        char to[PATH_MAX];
-
-        (void)snprintf(from, sizeof from, "%s%s", path, ends[i]);
-        (void)snprintf(to, sizeof to, "%s%s", name, ends[i]);
-        if (rename(from, to) != 0 && errno != ENOENT)
-            return false;
-    }
-    return rename(path, name) == 0 || errno == ENOENT;
-}
-
-bool
-store_file_set_aside(struct store_file *f, const char *why)
-{
-    char name[PATH_MAX - 8];
-
-    if (f->db != NULL) {
-        /* What the -wal holds stays there: nothing is written to a damaged
-         * file any more. */
-        (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
-                                NULL);
-        store_file_close(f);
-    }
-    if (!name_aside(f->path, name, sizeof name) || !rename_all(f->path, name)) {
-        log_line(LOG_ERROR,
-                 "store %s is damaged (%s) and cannot be renamed: %s", f->path,
-                 why, strerror(errno));
-        return false;
-    }
-    log_line(LOG_ERROR,
-             "store %s is damaged (%s): set aside as %s, a new one begins",
-             f->path, why, name);
-    return true;
 }

@@ -1,12 +1,21 @@
-/* SPDX-License-Identifier: Apache-2.0 */
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Where the database lies: its directories, its file, and what it is called when
+ * it is no longer the one. */
+#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/store_file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Files set aside within one second. */
+#define NAMES_TRIED 10
 
 /* "cannot WHAT PATH: why"; always false, so that it can be returned. */
 static bool
@@ -101,4 +110,71 @@ store_place_make(const char *path, struct bk_text *error)
         return false;
     warn_of_directory(copy);
     return make_file(path, error);
+}
+
+/* "FILE.corrupt-20261122T071245", or with a number behind when that is taken. */
+static bool
+name_aside(const char *path, char *name, size_t size)
+{
+    time_t now = (time_t)(clock_wall_ms() / 1000);
+    struct tm tm;
+    char stamp[32];
+
+    if (gmtime_r(&now, &tm) == NULL)
+        return false;
+    (void)strftime(stamp, sizeof stamp, "%Y%m%dT%H%M%S", &tm);
+    for (int i = 0; i < NAMES_TRIED; i++) {
+        int len =
+            i == 0 ? snprintf(name, size, "%s.corrupt-%s", path, stamp)
+                   : snprintf(name, size, "%s.corrupt-%s-%d", path, stamp, i);
+
+        if (len < 0 || (size_t)len >= size)
+            return false;
+        if (access(name, F_OK) != 0)
+            return true;
+    }
+    return false;
+}
+
+/* The -wal goes with its database: the sqlite3 tool can then still save what is
+ * in both. A -shm is of an older time; ours has none. */
+static bool
+rename_all(const char *path, const char *name)
+{
+    static const char *const ends[] = {"-wal", "-shm"};
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char from[PATH_MAX];
+        char to[PATH_MAX];
+
+        (void)snprintf(from, sizeof from, "%s%s", path, ends[i]);
+        (void)snprintf(to, sizeof to, "%s%s", name, ends[i]);
+        if (rename(from, to) != 0 && errno != ENOENT)
+            return false;
+    }
+    return rename(path, name) == 0 || errno == ENOENT;
+}
+
+bool
+store_file_set_aside(struct store_file *f, const char *why)
+{
+    char name[PATH_MAX - 8];
+
+    if (f->db != NULL) {
+        /* What the -wal holds stays there: nothing is written to a damaged
+         * file any more. */
+        (void)sqlite3_db_config(f->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1,
+                                NULL);
+        store_file_close(f);
+    }
+    if (!name_aside(f->path, name, sizeof name) || !rename_all(f->path, name)) {
+        log_line(LOG_ERROR,
+                 "store %s is damaged (%s) and cannot be renamed: %s", f->path,
+                 why, strerror(errno));
+        return false;
+    }
+    log_line(LOG_ERROR,
+             "store %s is damaged (%s): set aside as %s, a new one begins",
+             f->path, why, name);
+    return true;
 }

@@ -96,58 +96,62 @@ take(struct store *s)
     return is_stopping;
 }
 
+/* The file may not be written to any more, not even to try. */
+static void
+condemn(struct store *s, const struct bk_text *error)
+{
+    s->is_damaged = true;
+    bk_copy_text(s->damage, sizeof s->damage, error->at, error->len);
+}
+
 /* Sets a damaged file aside, unless it is too soon after the last one. */
 static bool
-put_aside(struct store *s, int64_t now, const char *why)
+put_aside(struct store *s, int64_t now, struct bk_text *error)
 {
-    if (now < s->aside_ns)
+    if (now < s->aside_ns) {
+        bk_text_put(error, s->damage);
         return false;
+    }
     s->aside_after_ns =
         s->aside_after_ns == 0 ? STORE_ASIDE_LEAST_NS : 2 * s->aside_after_ns;
     if (s->aside_after_ns > STORE_ASIDE_MOST_NS)
         s->aside_after_ns = STORE_ASIDE_MOST_NS;
     s->aside_ns = now + s->aside_after_ns;
-    s->is_damaged = !store_file_set_aside(&s->file, why);
+    s->is_damaged = !store_file_set_aside(&s->file, s->damage);
+    if (s->is_damaged)
+        bk_text_put(error, s->damage);
     return !s->is_damaged;
 }
 
 /* A new file where there is none to be trusted. */
 static bool
-replace_file(struct store *s, int64_t now, const char *why,
-             struct bk_text *error)
+replace_file(struct store *s, int64_t now, struct bk_text *error)
 {
-    if (s->is_damaged && !put_aside(s, now, why))
-        return false;
     bk_text_init(error, error->at, error->cap);
+    if (s->is_damaged && !put_aside(s, now, error))
+        return false;
     if (!store_place_make(s->file.path, error))
         return false;
-    s->is_damaged = store_file_open(&s->file, error) == STORE_BROKEN;
+    if (store_file_open(&s->file, error) == STORE_BROKEN)
+        condemn(s, error);
     return s->file.db != NULL;
 }
 
-/* Writes what there is; `*is_new` says that a new file was begun. A damaged one
- * is never written to again, not even to try. */
+/* Writes what there is; `*is_new` says that a new file was begun. */
 static bool
 write_work(struct store *s, int64_t now, bool *is_new, struct bk_text *error)
 {
-    char why[160] = "it cannot be read";
+    enum store_trouble trouble;
 
-    *is_new = false;
-    if (s->file.db != NULL && !s->is_damaged) {
-        enum store_trouble trouble =
-            store_file_write(&s->file, &s->work, error);
-
-        if (trouble != STORE_BROKEN)
-            return trouble == STORE_GOOD;
-        s->is_damaged = true;
-        bk_copy_text(why, sizeof why, error->at, error->len);
-    } else {
-        bk_text_put(error, why);
-    }
-    if (!replace_file(s, now, why, error))
+    *is_new = s->file.db == NULL || s->is_damaged;
+    if (*is_new && !replace_file(s, now, error)) {
+        *is_new = false;
         return false;
-    *is_new = true;
-    return store_file_write(&s->file, &s->work, error) == STORE_GOOD;
+    }
+    trouble = store_file_write(&s->file, &s->work, error);
+    if (trouble == STORE_BROKEN)
+        condemn(s, error);
+    return trouble == STORE_GOOD;
 }
 
 static void
@@ -207,6 +211,7 @@ ask_for_rebuild(struct store *s)
     (void)pthread_mutex_unlock(&s->mutex);
 }
 
+/* What the old file did not take, a new one may take at once. */
 static void
 try_to_write(struct store *s)
 {
@@ -218,6 +223,8 @@ try_to_write(struct store *s)
 
     bk_text_init(&error, words, sizeof words);
     is_written = write_work(s, now, &is_new, &error);
+    if (!is_written && !is_new && s->is_damaged && now >= s->aside_ns)
+        is_written = write_work(s, now, &is_new, &error);
     s->tried_ns = now;
     if (is_new)
         ask_for_rebuild(s);

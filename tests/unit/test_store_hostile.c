@@ -189,7 +189,7 @@ our_file_is_locked_against_others(void **state)
                    "sqlite3 '%s' 'SELECT * FROM services' 2>&1", t->path);
     out = popen(command, "r");
     assert_non_null(out);
-    (void)fgets(line, sizeof line, out);
+    assert_non_null(fgets(line, sizeof line, out));
     (void)pclose(out);
     if (strstr(line, "not found") != NULL)
         skip();
