@@ -7,6 +7,9 @@
 
 /* Asked again after this long when the breaker knows no better. */
 #define WAIT_UNKNOWN_NS (100 * BK_NS_PER_MS)
+/* A probe takes as long as a call does; what the breaker tells is when it would
+ * be given up. */
+#define WAIT_PROBE_NS (100 * BK_NS_PER_MS)
 
 static uint32_t
 mode_of(enum quickstart_mode mode)
@@ -76,6 +79,10 @@ quickstart_guard_ask(struct quickstart_guard *guard,
     *wait_ns = right->permit.retry_after_ms > 0
                    ? (int64_t)right->permit.retry_after_ms * BK_NS_PER_MS
                    : WAIT_UNKNOWN_NS;
+    if (right->permit.reason == BREAKER_REASON_HALF_OPEN &&
+        *wait_ns > WAIT_PROBE_NS) {
+        *wait_ns = WAIT_PROBE_NS;
+    }
     return false;
 }
 
