@@ -191,28 +191,35 @@ admit(struct model *m, struct model_service *s, int64_t now_ns,
         answer->permit = lease_call(m, s, now_ns, ask);
 }
 
-/* Asks the members one by one; the first that admits is chosen. */
+/* Asks the members one by one; the first that admits is chosen. A member for
+ * which there is no room is passed over, unless there is no other. */
 static enum bk_error
 ask_each(struct model *m, int64_t now_ns, const char *const *names,
          size_t count, const struct bk_acquire *ask, struct bk_acquired *answer)
 {
+    struct model_service *asked[BK_ROUTE_MEMBERS];
+    size_t asked_count = 0;
     struct refusal best = {0};
     for (size_t i = 0; i < count; i++) {
         struct model_service *s = machine_make(m, now_ns, names[i]);
         if (s == NULL)
-            return BK_ERR_BAD_SERVICE;
+            continue;
+        s->used_ns = now_ns;
         struct refusal r = check(m, s, now_ns, ask);
         bool would_deny = r.reason != BK_DENY_NONE;
         if (!would_deny || model_mode(s) == BK_OBSERVE) {
             admit(m, s, now_ns, ask, would_deny, answer);
             return BK_OK;
         }
-        if (i == 0 ||
+        if (asked_count == 0 ||
             (r.wait_ns > 0 && (best.wait_ns == 0 || r.wait_ns < best.wait_ns)))
             best = r;
+        asked[asked_count++] = s;
     }
-    for (size_t i = 0; i < count; i++)
-        model_find(m, names[i])->counters.denied++;
+    if (asked_count == 0)
+        return machine_refusal(m, names[0]);
+    for (size_t i = 0; i < asked_count; i++)
+        asked[i]->counters.denied++;
     *answer = (struct bk_acquired){.deny = best.reason,
                                    .retry_after_ms = bk_ms_up(best.wait_ns)};
     return BK_OK;
@@ -363,7 +370,8 @@ model_retry(struct model *m, int64_t now_ns, const struct bk_retry *ask,
     bk_copy_text(name, sizeof name, ask->name, ask->name_len);
     struct model_service *s = machine_make(m, now_ns, name);
     if (s == NULL)
-        return BK_ERR_BAD_SERVICE;
+        return machine_refusal(m, name);
+    s->used_ns = now_ns;
     struct refusal refusal = check_retry(s, now_ns, ask, observed);
     if (refusal.reason == BK_DENY_BUDGET)
         s->budget.denied++;

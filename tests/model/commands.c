@@ -27,8 +27,10 @@ find_reported(struct model *m, int64_t now_ns, const struct bk_report *r,
         model_find_route(m, name) != NULL)
         return BK_ERR_BAD_SERVICE;
     *s = model_find(m, name);
-    if (*s == NULL && r->permit == 0 && (r->is_current || r->generation == 0))
-        *s = machine_make(m, now_ns, name);
+    bool may_make = r->permit == 0 && (r->is_current || r->generation == 0);
+    if (*s == NULL && may_make)
+        if ((*s = machine_make(m, now_ns, name)) == NULL)
+            return BK_ERR_TABLE_FULL;
     return BK_OK;
 }
 
@@ -189,9 +191,12 @@ model_report(struct model *m, int64_t now_ns, const struct bk_report *report,
     if (error != BK_OK)
         return error;
     *answer = BK_UNKNOWN;
+    if (s != NULL)
+        s->touched_ns = now_ns;
     if (s == NULL || report->permit >= m->next_id ||
         (!report->is_current && report->generation > s->generation))
         return BK_OK;
+    s->used_ns = now_ns;
     *answer = hear(m, s, now_ns, report);
     return BK_OK;
 }
@@ -204,6 +209,7 @@ model_release(struct model *m, int64_t now_ns, uint64_t id)
     if (lease == NULL)
         return BK_STALE;
     struct model_service *s = &m->services[lease->service];
+    s->touched_ns = now_ns;
     if (lease->is_token)
         ledger_cancel(s, id);
     else
@@ -219,7 +225,9 @@ model_renew(struct model *m, int64_t now_ns, uint64_t id, int64_t ttl_ns)
     struct model_lease *lease = model_lease(m, id);
     if (lease == NULL || lease->is_token)
         return BK_STALE;
-    int64_t most_ns = m->services[lease->service].policy.max_permit_ttl_ns;
+    struct model_service *s = &m->services[lease->service];
+    int64_t most_ns = s->policy.max_permit_ttl_ns;
+    s->touched_ns = now_ns;
     lease->deadline_ns = now_ns + (ttl_ns < most_ns ? ttl_ns : most_ns);
     return BK_APPLIED;
 }
@@ -232,6 +240,7 @@ model_tally(struct model *m, int64_t now_ns, const char *name, bool is_allowed,
     struct model_service *s = model_find(m, name);
     if (s == NULL)
         return BK_ERR_UNKNOWN_SERVICE;
+    s->touched_ns = now_ns;
     if (is_allowed)
         s->counters.allowed += count;
     else

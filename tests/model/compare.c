@@ -3,6 +3,7 @@
  * Every visible part of a service, as the core has it and as the model has it. */
 #include "tests/model/ledger.h"
 #include "tests/model/mirror.h"
+#include "tests/model/room.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -72,23 +73,27 @@ take_model_note(struct model *m, const char *name, struct bk_change *out)
     return false;
 }
 
+static void
+match_note(struct play *p, const struct bk_note *note)
+{
+    const struct bk_service *s = bk_fleet_service(p->fleet, note->service);
+    const char *name = s == NULL ? note->name : s->name;
+    p->seen.causes[note->change.cause]++;
+    struct bk_change change;
+    if (take_model_note(p->model, name, &change))
+        compare_note(p, name, &note->change, &change);
+    else
+        expect_word(p, name, "a note", bk_cause_name(note->change.cause),
+                    "none");
+}
+
 void
 play_take_notes(struct play *p)
 {
-    struct bk_note note;
-    while (bk_fleet_next_note(p->fleet, &note)) {
-        const struct bk_service *s = bk_fleet_service(p->fleet, note.service);
-        const char *name = s == NULL ? note.name : s->name;
-        if (note.is_forgotten)
-            play_fault(p, name, "made room", 1, 0);
-        p->seen.causes[note.change.cause]++;
-        struct bk_change change;
-        if (take_model_note(p->model, name, &change))
-            compare_note(p, name, &note.change, &change);
-        else
-            expect_word(p, name, "a note", bk_cause_name(note.change.cause),
-                        "none");
-    }
+    room_follow(p);
+    for (size_t i = 0; i < p->note_count; i++)
+        match_note(p, &p->notes[i]);
+    p->note_count = 0;
 }
 
 static void

@@ -69,6 +69,10 @@ draw_start(struct draw *d, struct stream *stream, uint64_t seed)
     stream->seed = seed;
     stream->count = 0;
     stream->is_exact = chance(d, 60);
+    stream->capacity = MODEL_SERVICES;
+    if (chance(d, 25))
+        stream->capacity = 1 + (uint32_t)below(d, MODEL_SERVICES);
+    stream->configured = (uint32_t)below(d, 1U << NAME_SERVICES);
     stream->start_ns =
         chance(d, 50) ? 0 : (int64_t)below(d, UINT64_C(1) << below(d, 59));
     d->is_calm = chance(d, 50);

@@ -245,32 +245,53 @@ first_generation(const struct model *m, const char *name)
     return 0;
 }
 
+enum bk_error
+machine_refusal(const struct model *m, const char *name)
+{
+    if (!bk_name_is_valid(name, strlen(name)) ||
+        model_find_route(m, name) != NULL)
+        return BK_ERR_BAD_SERVICE;
+    return BK_ERR_TABLE_FULL;
+}
+
+static struct model_service *
+find_room(struct model *m)
+{
+    struct model_service *room = NULL;
+    size_t count = 0;
+    for (size_t i = 0; i < MODEL_SERVICES; i++) {
+        count += m->services[i].is_here;
+        if (!m->services[i].is_here && room == NULL)
+            room = &m->services[i];
+    }
+    return count < m->capacity ? room : NULL;
+}
+
 struct model_service *
 machine_make(struct model *m, int64_t now_ns, const char *name)
 {
     struct model_service *s = model_find(m, name);
-    if (s != NULL)
-        return s;
-    if (!bk_name_is_valid(name, strlen(name)) ||
-        model_find_route(m, name) != NULL)
-        return NULL;
-    for (size_t i = 0; i < MODEL_SERVICES && s == NULL; i++)
-        if (!m->services[i].is_here)
-            s = &m->services[i];
-    assert(s != NULL);
-    /* The long lists are left as they are: their counts say what is in them. */
-    memset(s, 0, offsetof(struct model_service, window));
-    s->window.count = 0;
-    s->budget.deposit_count = 0;
-    s->budget.withdrawal_count = 0;
-    s->budget.granted = 0;
-    s->budget.denied = 0;
-    s->counters = (struct bk_counters){0};
-    s->evidence_count = 0;
-    s->is_here = true;
-    bk_copy_text(s->name, sizeof s->name, name, strlen(name));
-    m->source(m->context, name, &s->policy);
-    s->generation = first_generation(m, name);
-    s->changed_ns = now_ns;
+    if (s == NULL) {
+        s = find_room(m);
+        if (s == NULL || machine_refusal(m, name) == BK_ERR_BAD_SERVICE)
+            return NULL;
+        /* The long lists are left as they are: their counts say what is in
+         * them. */
+        memset(s, 0, offsetof(struct model_service, window));
+        s->window.count = 0;
+        s->budget.deposit_count = 0;
+        s->budget.withdrawal_count = 0;
+        s->budget.granted = 0;
+        s->budget.denied = 0;
+        s->counters = (struct bk_counters){0};
+        s->evidence_count = 0;
+        s->is_here = true;
+        bk_copy_text(s->name, sizeof s->name, name, strlen(name));
+        m->source(m->context, name, &s->policy);
+        s->generation = first_generation(m, name);
+        s->changed_ns = now_ns;
+        s->used_ns = now_ns;
+    }
+    s->touched_ns = now_ns;
     return s;
 }

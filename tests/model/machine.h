@@ -6,9 +6,11 @@
  * operators do to a service. */
 #include "tests/model/ledger.h"
 
-/* A service of this name, made when there is none; NULL for a bad name. */
+/* A service of this name, made when there is none; NULL for a bad name or no
+ * room, and machine_refusal says which. */
 struct model_service *machine_make(struct model *m, int64_t now_ns,
                                    const char *name);
+enum bk_error machine_refusal(const struct model *m, const char *name);
 /* The generation grows, permits are void, the change is noted. */
 void machine_change(struct model *m, struct model_service *s, int64_t at_ns,
                     enum bk_state to, enum bk_cause cause);

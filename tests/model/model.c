@@ -9,11 +9,12 @@
 #include <string.h>
 
 void
-model_init(struct model *m, model_observer *observer,
+model_init(struct model *m, size_t capacity, model_observer *observer,
            model_policy_source *source, void *context)
 {
     for (size_t i = 0; i < MODEL_SERVICES; i++)
         m->services[i].is_here = false;
+    m->capacity = capacity;
     m->lease_count = 0;
     m->note_count = 0;
     m->route_count = 0;

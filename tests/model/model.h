@@ -61,6 +61,8 @@ struct model_service {
     struct bk_policy policy;
     uint64_t generation;
     int64_t changed_ns;
+    int64_t used_ns;    /* a worker asked or reported */
+    int64_t touched_ns; /* anybody said anything of it */
     enum bk_state state;
     enum bk_cause cause;
     bool has_override;
@@ -117,6 +119,7 @@ struct model {
     struct model_note notes[MODEL_NOTES]; /* since the caller emptied it */
     struct model_route routes[MODEL_ROUTES];
     struct model_past forgotten[MODEL_SERVICES];
+    size_t capacity;    /* services there may be */
     size_t lease_count; /* by id: each new one is appended */
     size_t note_count;
     size_t route_count;
@@ -129,7 +132,7 @@ struct model {
     void *context;
 };
 
-void model_init(struct model *m, model_observer *observer,
+void model_init(struct model *m, size_t capacity, model_observer *observer,
                 model_policy_source *source, void *context);
 
 /* The next instant at which something happens by itself, or BK_NEVER. The end of

@@ -27,7 +27,7 @@ model_order(struct model *m, int64_t now_ns, const struct bk_order *order,
                                                     : BK_ERR_BAD_SERVICE;
     s = machine_make(m, now_ns, name);
     if (s == NULL)
-        return BK_ERR_BAD_SERVICE;
+        return machine_refusal(m, name);
     enum bk_mode before = model_mode(s);
     *was_override = s->has_override;
     s->has_override = order->mode != BK_AUTO;
@@ -47,6 +47,7 @@ model_reset(struct model *m, int64_t now_ns, const char *name,
     if (s == NULL)
         return bk_name_is_valid(name, strlen(name)) ? BK_ERR_UNKNOWN_SERVICE
                                                     : BK_ERR_BAD_SERVICE;
+    s->touched_ns = now_ns;
     *was_override = s->has_override;
     if (!keeps_override)
         s->has_override = false;
@@ -65,7 +66,8 @@ enum bk_error
 model_make(struct model *m, int64_t now_ns, const char *name)
 {
     model_pass(m, now_ns);
-    return machine_make(m, now_ns, name) == NULL ? BK_ERR_BAD_SERVICE : BK_OK;
+    return machine_make(m, now_ns, name) == NULL ? machine_refusal(m, name)
+                                                 : BK_OK;
 }
 
 void
@@ -75,6 +77,7 @@ model_reconfigure(struct model *m, int64_t now_ns, const char *name)
     struct model_service *s = model_find(m, name);
     if (s == NULL)
         return;
+    s->touched_ns = now_ns;
     enum bk_mode before = model_mode(s);
     struct bk_policy old = s->policy;
     m->source(m->context, name, &s->policy);
@@ -129,6 +132,7 @@ restore(struct model_service *s, int64_t now_ns)
 {
     s->generation += BK_GENERATION_LEAP;
     s->changed_ns = now_ns;
+    s->touched_ns = now_ns;
     s->consecutive = 0;
     s->probe_successes = 0;
     s->ramp = (struct model_ramp){0};

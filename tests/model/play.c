@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct bk_limits limits = {.services = NAME_SERVICES + 2,
+static const struct bk_limits limits = {.services = NAME_SERVICES,
                                         .leases = MODEL_LEASES,
                                         .policies = NAME_SERVICES + 4,
                                         .routes = NAME_ROUTES};
@@ -23,7 +23,7 @@ find_policy(void *context, const char *name, struct bk_policy *out)
         if (strcmp(step_name(i), name) != 0)
             continue;
         *out = p->policies[i];
-        return true;
+        return (p->configured >> i & 1) != 0;
     }
     bk_policy_defaults(out);
     return false;
@@ -95,14 +95,18 @@ play_start(struct play *p, const struct stream *stream)
     for (size_t i = 0; i < NAME_SERVICES; i++)
         spec_policy(&p->specs[i], &p->policies[i]);
     memset(p->gifts, 0, sizeof p->gifts);
+    p->limits.services = stream->capacity;
+    p->configured = stream->configured;
+    p->note_count = 0;
+    p->full_ns = stream->start_ns;
     p->has_fault = false;
     p->is_exact = stream->is_exact;
     p->now_ns = stream->start_ns;
     p->in_use = 0;
     p->fleet =
-        bk_fleet_init(p->memory[0], &limits, find_policy, p, stream->seed);
+        bk_fleet_init(p->memory[0], &p->limits, find_policy, p, stream->seed);
     mirror_format(p);
-    model_init(p->model, see_open_end, find_model_policy, p);
+    model_init(p->model, stream->capacity, see_open_end, find_model_policy, p);
     model_pass(p->model, p->now_ns);
     play_advance(p);
     if (p->log != NULL)
@@ -114,7 +118,7 @@ struct bk_fleet *
 play_successor(struct play *p)
 {
     p->in_use = 1 - p->in_use;
-    return bk_fleet_init(p->memory[p->in_use], &limits, find_policy, p,
+    return bk_fleet_init(p->memory[p->in_use], &p->limits, find_policy, p,
                          (uint64_t)p->now_ns + 1);
 }
 

@@ -23,7 +23,7 @@ struct play_seen {
     uint64_t modes[BK_MODE_COUNT];
     uint64_t would_deny;
     uint64_t ramp_steps[BK_RAMP_STEPS + 1];
-    uint64_t reclaims;
+    uint64_t rooms;
 };
 
 struct play {
@@ -37,6 +37,10 @@ struct play {
     uint64_t policy_edition;
     struct spec specs[NAME_SERVICES];
     struct bk_policy policies[NAME_SERVICES];
+    uint32_t configured;             /* as in the stream */
+    struct bk_note notes[BK_OUTBOX]; /* taken from the core, not yet compared */
+    size_t note_count;
+    int64_t full_ns; /* when the table was last found full */
     struct play_gift gifts[STREAM_STEPS];
     int64_t now_ns;
     bool is_exact;

@@ -118,6 +118,9 @@ count_missing(const struct play_seen *seen)
     for (size_t i = 0; i < 3; i++)
         missing += report_missing("report", bk_applied_name((enum bk_applied)i),
                                   seen->applied[i]);
+    missing += report_missing("a service", "that made room", seen->rooms);
+    missing += report_missing("a denial", "for a full table",
+                              seen->errors[BK_ERR_TABLE_FULL]);
     for (size_t i = 1; i <= BK_RAMP_STEPS; i++)
         missing += report_missing("a step", "of the ramp", seen->ramp_steps[i]);
     return missing;

@@ -83,7 +83,9 @@ struct step {
 
 struct stream {
     uint64_t seed;
-    bool is_exact; /* no open time is left to chance: time may jump */
+    uint32_t capacity;   /* services there is room for */
+    uint32_t configured; /* bits: names that never make room */
+    bool is_exact;       /* no open time is left to chance: time may jump */
     int64_t start_ns;
     struct spec specs[NAME_SERVICES];
     struct step routes; /* a route always has members, or its name were free */

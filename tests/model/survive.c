@@ -64,6 +64,14 @@ survive_crash(struct play *p)
     mirror_adopt(p, new);
     tell_rest(p, old, new);
     p->fleet = new;
+    /* A daemon asks for everybody's configuration when it starts, and does not
+     * know who was idle before. */
+    for (uint32_t slot = 0; slot < p->limits.services; slot++)
+        if (bk_fleet_service(new, slot) != NULL &&
+            bk_fleet_reconfigure(new, p->now_ns, slot) != BK_OK)
+            play_fault(p, "slot", "is not configured", slot, 0);
+    for (size_t i = 0; i < MODEL_SERVICES; i++)
+        p->model->services[i].touched_ns = p->now_ns;
     /* The new daemon publishes its policies at other places. */
     p->policy_edition = UINT64_MAX;
     play_advance(p);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/model/verbs.h"
+#include "tests/model/room.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -30,6 +31,8 @@ agree_on_error(struct play *p, const char *where, enum bk_error core,
         fprintf(p->log, " -> %s", bk_error_name(core));
     if (core != model)
         play_fault(p, where, "error", core, model);
+    if (core == BK_ERR_TABLE_FULL)
+        room_check_full(p);
     return core == BK_OK && core == model;
 }
 
@@ -68,6 +71,7 @@ acquire(struct play *p, const struct step *step)
     struct bk_acquired model = {0};
     enum bk_error error =
         bk_fleet_acquire(p->fleet, told(p, step), &ask, &core);
+    room_follow(p);
     if (!agree_on_error(p, name, error,
                         model_acquire(p->model, p->now_ns, &ask, &model)))
         return NULL;
@@ -134,6 +138,7 @@ report(struct play *p, const struct step *step)
     enum bk_applied core = BK_UNKNOWN;
     enum bk_applied model = BK_UNKNOWN;
     enum bk_error error = bk_fleet_report(p->fleet, told(p, step), &r, &core);
+    room_follow(p);
     if (!agree_on_error(p, name, error,
                         model_report(p->model, p->now_ns, &r, &model)))
         return NULL;
@@ -156,6 +161,7 @@ retry(struct play *p, const struct step *step)
     struct bk_granted core = {0};
     struct bk_granted model = {0};
     enum bk_error error = bk_fleet_retry(p->fleet, told(p, step), &ask, &core);
+    room_follow(p);
     if (!agree_on_error(p, name, error,
                         model_retry(p->model, p->now_ns, &ask, &core, &model)))
         return NULL;
@@ -230,6 +236,7 @@ order(struct play *p, const struct step *step)
     uint32_t slot = BK_NO_SLOT;
     enum bk_error error =
         bk_fleet_order(p->fleet, told(p, step), &o, &slot, &core);
+    room_follow(p);
     if (!agree_on_error(p, name, error,
                         model_order(p->model, p->now_ns, &o, &model)))
         return NULL;
@@ -282,6 +289,7 @@ make(struct play *p, const struct step *step)
     bool is_new = model_find(p->model, name) == NULL;
     enum bk_error error =
         bk_fleet_make(p->fleet, told(p, step), name, strlen(name), &slot);
+    room_follow(p);
     if (!agree_on_error(p, name, error, model_make(p->model, p->now_ns, name)))
         return NULL;
     agree(p, name, "slot", slot, bk_fleet_find(p->fleet, name, strlen(name)));
