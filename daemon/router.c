@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/router.h"
 #include "daemon/log.h"
+#include "daemon/meter.h"
 #include "daemon/orders.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -184,6 +185,7 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
     /* After a poll libzmq's own frame has lost the address; the last always has
      * it. */
     identify(r, &r->frames[kept - 1], door == 1, &peer);
+    meter_heard(zmq_msg_get(&r->frames[kept - 1], ZMQ_SRCFD));
     r->stats.messages++;
     r->stats.faulty += first == 0;
     for (unsigned i = first; first > 0 && i < count; i++) {

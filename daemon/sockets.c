@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sockets.h"
 #include "core/wire.h"
+#include "daemon/meter.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 #include <zmq.h>
 
-/* Messages queued for one peer, each way, before it is held back (in) or its
- * answers are dropped and counted (out). */
+/* Answers queued for one peer before more are dropped and counted; the other way
+ * METER_QUEUE messages before it is held back. */
 #define QUEUE_MESSAGES 1000
 #define HANDSHAKE_MS 2000
 #define LINGER_MS 250
@@ -44,7 +45,7 @@ static bool
 configure(void *socket, int type, int fd)
 {
     int64_t longest = BK_FRAME_MAX;
-    return set(socket, ZMQ_RCVHWM, QUEUE_MESSAGES) &&
+    return set(socket, ZMQ_RCVHWM, METER_QUEUE) &&
            set(socket, ZMQ_SNDHWM, QUEUE_MESSAGES) &&
            set(socket, ZMQ_LINGER, LINGER_MS) &&
            set(socket, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS) &&

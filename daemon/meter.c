@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "daemon/meter.h"
+#include "core/wire.h"
+#include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Descriptors above this are never connections (gate.c hands out none). */
+#define FD_MAX 16384
+/* A greeting: signature, version, mechanism, filler. */
+#define GREETING_OCTETS 64
+#define SIGNATURE_END 9
+#define VERSION_AT 10
+#define LONG_FLAG 2
+#define COMMAND_FLAG 4
+
+enum phase { GREETING, FLAGS, SIZE, BODY, OLD };
+
+struct meter {
+    atomic_bool is_on;
+    atomic_uint_least64_t unheard;
+    struct meter_reader reader; /* libzmq's thread only */
+};
+
+/* `unheard` grows on libzmq's thread and is taken back on the loop's. They are
+ * counts and order nothing: relaxed. */
+static struct meter meters[FD_MAX];
+static atomic_uint_least64_t unheard_by_all;
+static atomic_uint_least64_t connections;
+static atomic_uint_least64_t cut;
+
+static enum phase
+greet(struct meter_reader *r, uint8_t octet)
+{
+    uint8_t at = r->at++;
+    bool is_new = at == 0               ? octet == 0xff
+                  : at == SIGNATURE_END ? (octet & 1) != 0
+                  : at == VERSION_AT    ? octet >= 3
+                                        : true;
+    if (!is_new) {
+        return OLD;
+    }
+    return r->at == GREETING_OCTETS ? FLAGS : GREETING;
+}
+
+static enum phase
+read_flags(struct meter_reader *r, uint8_t octet)
+{
+    r->size = 0;
+    r->at = 0;
+    r->size_octets = (octet & LONG_FLAG) != 0 ? 8 : 1;
+    r->is_command = (octet & COMMAND_FLAG) != 0;
+    return SIZE;
+}
+
+/* The cost is known with the header's last octet. A frame that is too long is
+ * refused by libzmq itself. */
+static enum phase
+read_size(struct meter_reader *r, uint8_t octet, uint64_t *cost)
+{
+    r->size = (r->size << 8) | octet;
+    if (++r->at < r->size_octets) {
+        return SIZE;
+    }
+    if (!r->is_command || !r->skips_commands) {
+        *cost += METER_FRAME_COST;
+        *cost += r->size > METER_INLINE ? METER_CONTENT_COST : 0;
+        *cost += r->size <= BK_FRAME_MAX ? r->size : 0;
+    }
+    return r->size > 0 ? BODY : FLAGS;
+}
+
+uint64_t
+meter_read(struct meter_reader *r, const uint8_t *octets, size_t len)
+{
+    uint64_t cost = 0;
+    size_t i = 0;
+    while (i < len) {
+        if (r->phase == OLD) {
+            return cost + (len - i) * METER_OLD_COST;
+        }
+        if (r->phase == BODY) {
+            size_t part = r->size < len - i ? (size_t)r->size : len - i;
+            r->size -= part;
+            i += part;
+            r->phase = r->size > 0 ? BODY : FLAGS;
+            continue;
+        }
+        uint8_t octet = octets[i++];
+        r->phase = (uint8_t)(r->phase == GREETING ? greet(r, octet)
+                             : r->phase == FLAGS  ? read_flags(r, octet)
+                                                  : read_size(r, octet, &cost));
+    }
+    return cost;
+}
+
+static bool
+is_metered(int fd)
+{
+    return fd >= 0 && fd < FD_MAX &&
+           atomic_load_explicit(&meters[fd].is_on, memory_order_relaxed);
+}
+
+void
+meter_heard(int fd)
+{
+    if (is_metered(fd)) {
+        uint64_t was = atomic_exchange_explicit(&meters[fd].unheard, 0,
+                                                memory_order_relaxed);
+        atomic_fetch_sub_explicit(&unheard_by_all, was, memory_order_relaxed);
+    }
+}
+
+void
+meter_begin(int fd, bool is_subscriber)
+{
+    if (fd >= 0 && fd < FD_MAX) {
+        meters[fd].reader =
+            (struct meter_reader){.skips_commands = !is_subscriber};
+        atomic_store_explicit(&meters[fd].is_on, true, memory_order_relaxed);
+        atomic_fetch_add_explicit(&connections, 1, memory_order_relaxed);
+    }
+}
+
+void
+meter_end(int fd)
+{
+    if (is_metered(fd)) {
+        meter_heard(fd);
+        atomic_store_explicit(&meters[fd].is_on, false, memory_order_relaxed);
+        atomic_fetch_sub_explicit(&connections, 1, memory_order_relaxed);
+    }
+}
+
+uint64_t
+meter_cut(void)
+{
+    return atomic_load_explicit(&cut, memory_order_relaxed);
+}
+
+/* True when this connection went too far. */
+static bool
+charge(int fd, const uint8_t *octets, size_t len)
+{
+    struct meter *m = &meters[fd];
+    uint64_t cost = meter_read(&m->reader, octets, len);
+    uint64_t mine = cost + atomic_fetch_add_explicit(&m->unheard, cost,
+                                                     memory_order_relaxed);
+    uint64_t all = cost + atomic_fetch_add_explicit(&unheard_by_all, cost,
+                                                    memory_order_relaxed);
+    uint64_t share =
+        METER_ALL_MAX /
+        (1 + atomic_load_explicit(&connections, memory_order_relaxed));
+    return mine > METER_ONE_MAX || (all > METER_ALL_MAX && mine > share);
+}
+
+/* Replaces libc's for the whole program; libzmq receives with it. Nothing more
+ * from a peer that went too far: to libzmq it has hung up. */
+ssize_t
+recv(int fd, void *to, size_t size, int flags)
+{
+    ssize_t n = syscall(SYS_recvfrom, fd, to, size, flags, NULL, NULL);
+    if (n > 0 && is_metered(fd) && charge(fd, to, (size_t)n)) {
+        atomic_fetch_add_explicit(&cut, 1, memory_order_relaxed);
+        return 0;
+    }
+    return n;
+}
