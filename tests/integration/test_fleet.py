@@ -49,6 +49,13 @@ class Fleet(harness.Case):
         # They did ask at the moment, not long after it.
         self.assertGreater(int(said["asked_just_before"]), int(ROUNDS))
 
+    def test_handle_opened_before_a_fork(self):
+        for mode in ("auto", "zmq"):
+            daemon = self.daemon().start()
+            daemon.operator().document("SET forked max_concurrent 1000")
+            said = self.play(daemon, "FLEET_FORK", "--mode", mode)
+            self.assertEqual(said["children"], "8")
+
 
 if __name__ == "__main__":
     harness.main()

@@ -107,7 +107,7 @@ class Messages(HostileCase):
         kinds = [zmq.DEALER, zmq.DEALER, zmq.DEALER]
         attackers = [self.daemon_.client(p, k) for p, k in
                      zip([self.daemon_.worker_path] * 3, kinds)]
-        before = None
+        before, self.answers = None, 0
         for i in range(10000):
             attacker = attackers[i % 3]
             attacker.send(self.frames())
@@ -117,13 +117,25 @@ class Messages(HostileCase):
             if i == 1000:
                 before = self.daemon_.resident_kib()
         self.drain(attackers)
+        self.assertGreater(self.answers, 500)
         self.assert_bounded(before)
         self.check()
 
     def drain(self, clients):
         for client in clients:
             while client.receive(0):
-                pass
+                self.answers += 1
+
+    def test_long_honest_ones_are_all_taken(self):
+        """As much as a busy worker may pipeline is not taken for an attack."""
+        worker = self.daemon_.worker()
+        for _ in range(600):
+            worker.tell(*["REPORTQ honest 0 - success 183000 1 0 " + "x" * 30]
+                        * 1024)
+        worker.ask("PING")
+        self.assertEqual(
+            self.worker.service("honest")["counters"]["success"], 600 * 1024)
+        self.check()
 
     def test_replies_nobody_reads(self):
         """A peer that asks and never reads fills its own queue, not us."""
@@ -186,22 +198,61 @@ class Raw(HostileCase):
         self.check()
 
     def test_message_without_end(self):
-        """Frames that always promise another one."""
+        """Frames that always promise another one, big, small and empty."""
         before = self.daemon_.resident_kib()
+        for body in (b"x" * 8000, b"x", b""):
+            self.assertTrue(self.floods(frame(body, more=True)),
+                            f"frames of {len(body)} octets are taken for ever")
+            self.worker.ask("PING")
+        grown = self.daemon_.resident_kib() - before
+        self.assertLess(grown, 512 * 1024, f"grew by {grown} KiB")
+        self.check()
+
+    def floods(self, body):
+        """Sends until hung up on, at most 1 GiB; whether it was."""
         sock = self.connect()
         handshake(sock)
-        sent = 0
-        chunk = frame(b"x" * 8000, more=True) * 32
+        chunk = body * (262144 // len(body))
         try:
             for _ in range(4096):
                 sock.sendall(chunk)
-                sent += len(chunk)
-        except OSError:
-            pass
-        sock.close()
-        print(f"{sent} octets were taken", flush=True)
-        self.worker.ask("PING")
-        self.assert_bounded(before)
+        except OSError as error:
+            return not isinstance(error, socket.timeout)
+        finally:
+            sock.close()
+        return False
+
+    def test_messages_without_end_of_many(self):
+        before = self.daemon_.resident_kib()
+        socks = [self.connect() for _ in range(30)]
+        for sock in socks:
+            handshake(sock)
+        chunk = frame(b"", more=True) * 131072
+        most = 0
+        for _ in range(24):
+            for sock in socks:
+                try:
+                    sock.sendall(chunk)
+                except OSError:
+                    pass
+            most = max(most, self.daemon_.resident_kib() - before)
+        print(f"at most {most} KiB", flush=True)
+        self.assertLess(most, 512 * 1024)
+        for sock in socks:
+            sock.close()
+        self.check()
+
+    def test_of_older_protocols(self):
+        """Greetings of ZMTP 1 and 2, then frames without end."""
+        for greeting in (b"\x01\x00", b"\xff" + bytes(8) + b"\x7f\x01\x05"):
+            sock = self.connect()
+            try:
+                sock.sendall(greeting)
+                for _ in range(400):
+                    sock.sendall(b"\x01\x00" * 131072)
+            except OSError:
+                pass
+            sock.close()
         self.check()
 
     def test_huge_frame_is_not_waited_for(self):
