@@ -318,12 +318,23 @@ bk_breaker_step(struct bk_breaker *b, const struct bk_policy *p,
 
 /* ---- looking ---- */
 
+/* No instant is negative: slices are found by division. */
+static bool
+times_are_sound(const struct bk_breaker *b)
+{
+    return b->changed_ns >= 0 && b->open_until_ns >= 0 &&
+           b->hold.until_ns >= 0 && b->override.expires_ns >= 0 &&
+           b->ramp.step_since_ns >= 0 && b->ramp.step_length_ns >= 0;
+}
+
 bool
 bk_breaker_is_sound(const struct bk_breaker *b)
 {
-    return b->state < BK_STATE_COUNT && b->mode < BK_MODE_COUNT &&
-           b->cause < BK_CAUSE_COUNT && b->override.is_set <= 1 &&
-           b->override.mode < BK_MODE_COUNT && b->ramp.step <= BK_RAMP_STEPS &&
+    return times_are_sound(b) && bk_budget_is_sound(&b->budget) &&
+           b->generation < BK_NUMBER_END && b->state < BK_STATE_COUNT &&
+           b->mode < BK_MODE_COUNT && b->cause < BK_CAUSE_COUNT &&
+           b->override.is_set <= 1 && b->override.mode < BK_MODE_COUNT &&
+           b->ramp.step <= BK_RAMP_STEPS &&
            (b->mode != BK_FORCED_OPEN || b->state == BK_OPEN) &&
            (b->mode != BK_BYPASS || b->state == BK_CLOSED) &&
            (b->mode != BK_FORCED_OPEN || b->override.is_set) &&

@@ -2,6 +2,10 @@
 #include "core/budget.h"
 #include <string.h>
 
+/* More than this in one slice counts as this, so that ten slices and the reserve
+ * stay within 64 bits. */
+#define SLICE_MAX_PPM (UINT64_C(1) << 59)
+
 static int64_t
 slice_index(const struct bk_policy *p, int64_t now_ns)
 {
@@ -24,7 +28,11 @@ void
 bk_budget_deposit(struct bk_budget *b, const struct bk_policy *p,
                   int64_t now_ns)
 {
-    current(b, slice_index(p, now_ns))->deposits_ppm += p->retry_ratio_ppm;
+    struct bk_budget_slice *slice = current(b, slice_index(p, now_ns));
+    slice->deposits_ppm += p->retry_ratio_ppm;
+    if (slice->deposits_ppm > SLICE_MAX_PPM) {
+        slice->deposits_ppm = SLICE_MAX_PPM;
+    }
 }
 
 /* retry_min_per_sec x retry_ttl. Whole seconds and the rest apart, so that the
@@ -83,6 +91,18 @@ bk_budget_cancel(struct bk_budget *b, const struct bk_policy *p, int64_t now_ns,
         made.index > index - BK_SLICES && slice->withdrawals > 0) {
         slice->withdrawals--;
     }
+}
+
+bool
+bk_budget_is_sound(const struct bk_budget *b)
+{
+    for (int i = 0; i < BK_SLICES; i++) {
+        if (b->slices[i].deposits_ppm > SLICE_MAX_PPM ||
+            b->slices[i].withdrawals > SLICE_MAX_PPM / BK_PPM) {
+            return false;
+        }
+    }
+    return true;
 }
 
 void

@@ -39,6 +39,8 @@ void bk_budget_cancel(struct bk_budget *b, const struct bk_policy *p,
 /* Millionths of a token, never negative. */
 uint64_t bk_budget_balance_ppm(const struct bk_budget *b,
                                const struct bk_policy *p, int64_t now_ns);
+/* False for numbers that no run of the budget produces (a damaged record). */
+bool bk_budget_is_sound(const struct bk_budget *b);
 void bk_budget_forget_withdrawals(struct bk_budget *b);
 /* Deposits and withdrawals both (a changed retry_ttl). */
 void bk_budget_clear(struct bk_budget *b);

@@ -191,6 +191,10 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     s->incarnation = incarnation;
     s->breaker = *breaker;
     s->breaker.permits_out = 0; /* counted anew from the leases */
+    if (policy->window_calls > 0 &&
+        breaker->window.head >= policy->window_calls) {
+        bk_window_clear(&s->breaker.window); /* it was another window's */
+    }
     for (uint32_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
         if (evidence[i].at_ns != 0) {
             s->evidence[s->evidence_next++ % BK_EVIDENCE_COUNT] = evidence[i];

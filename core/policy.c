@@ -108,8 +108,9 @@ static const struct bk_key_row rows[] = {
     CHOICE(count, count_words, "attempt",
            "the breaker looks at each attempt, or only at the last one of a "
            "call"),
-    ROW(retry_ratio, retry_ratio_ppm, BK_KEY_RATE, false, 0, 100 * BK_PPM, NULL,
-        "0.2", "retries allowed for each call; the fleet's retry budget"),
+    ROW(retry_ratio, retry_ratio_ppm, BK_KEY_RATE, false, 0,
+        BK_RETRY_RATIO_MAX_PPM, NULL, "0.2",
+        "retries allowed for each call; the fleet's retry budget"),
     FACTOR(retry_min_per_sec, 0, 1000000, "1",
            "retries a second that are allowed whatever the traffic"),
     DURATION(retry_ttl, 10, "10s",

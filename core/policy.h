@@ -9,6 +9,8 @@
 /* No duration of any key is longer. */
 #define BK_DURATION_MAX_NS (30 * 86400 * BK_NS_PER_S)
 #define BK_URL_SIZE 256
+#define BK_RETRY_RATIO_MAX_PPM (100 * BK_PPM)
+#define BK_RETRY_MIN_MAX_PPM (1000000 * BK_PPM)
 /* A count window holds at most this many outcomes. */
 #define BK_WINDOW_CALLS_MAX 1000
 

@@ -20,20 +20,6 @@ is_name(const char *text)
            bk_name_is_valid(text, strlen(text));
 }
 
-static bool
-breaker_is_sound(const struct bk_breaker *b)
-{
-    const struct bk_override *o = &b->override;
-
-    return b->state < BK_STATE_COUNT && b->mode < BK_MODE_COUNT &&
-           b->cause < BK_CAUSE_COUNT && b->generation < BK_NUMBER_END &&
-           b->ramp.step <= BK_RAMP_STEPS &&
-           b->window.head < BK_WINDOW_CALLS_MAX && o->is_set <= 1 &&
-           o->mode < BK_MODE_COUNT &&
-           ends_within(o->reason, sizeof o->reason) &&
-           ends_within(o->actor, sizeof o->actor);
-}
-
 /* Two images and a sequence number, whose lowest bit names the image in use.
  * The acquire of the number pairs with the release that ends bk_segment_put_-
  * service: the image it names is whole. The writer touches that image again
@@ -62,10 +48,11 @@ bk_segment_read(const struct bk_segment *s, uint32_t slot,
 {
     return slot < s->limits.services && load_record(s, slot, out) &&
            out->is_used == 1 && out->is_configured <= 1 && is_name(out->name) &&
-           out->policy < s->limits.policies && breaker_is_sound(&out->breaker);
+           out->policy < s->limits.policies && out->used_ns >= 0 &&
+           bk_breaker_is_sound(&out->breaker);
 }
 
-/* Durations lie first in the struct, and none of them is ever negative. */
+/* Durations lie first in the struct, and all have the same upper bound. */
 static bool
 durations_are_sound(const struct bk_policy *p)
 {
@@ -75,7 +62,7 @@ durations_are_sound(const struct bk_policy *p)
         int64_t value;
 
         memcpy(&value, (const char *)p + at, sizeof value);
-        if (value < 0)
+        if (value < 0 || value > BK_DURATION_MAX_NS)
             return false;
     }
     return p->retry_ttl_ns >= BK_SLICES &&
@@ -91,6 +78,9 @@ policy_is_sound(const struct bk_policy *p)
            p->on_critical <= BK_CRITICAL_IGNORE &&
            p->on_rate_limit <= BK_LIMIT_IGNORE && p->count <= BK_COUNT_CALL &&
            p->jitter <= BK_JITTER_NONE && p->mode < BK_MODE_COUNT &&
+           p->mode != BK_FORCED_OPEN &&
+           p->retry_ratio_ppm <= BK_RETRY_RATIO_MAX_PPM &&
+           p->retry_min_per_sec_ppm <= BK_RETRY_MIN_MAX_PPM &&
            (p->requires_name[0] == '\0' || is_name(p->requires_name)) &&
            ends_within(p->probe_url, sizeof p->probe_url);
 }
@@ -120,6 +110,7 @@ bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
         struct bk_evidence *e = &out[i];
 
         if (!bk_image_load(s->evidence + (first + i) * words, e, sizeof *e) ||
+            e->at_ns < 0 || e->latency_ns < -1 ||
             e->outcome >= BK_OUTCOME_COUNT ||
             !ends_within(e->worker, sizeof e->worker) ||
             !ends_within(e->text, sizeof e->text))
@@ -136,6 +127,7 @@ bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                              (size_t)slot * BK_IMAGE_WORDS(struct bk_lease),
                          out, sizeof *out) &&
            out->kind <= BK_LEASE_TOKEN && out->id < BK_NUMBER_END &&
+           out->deadline_ns >= 0 && out->slice >= 0 &&
            (out->kind == BK_LEASE_FREE || out->service < s->limits.services);
 }
 

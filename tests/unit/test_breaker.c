@@ -389,6 +389,15 @@ damaged_breakers_are_not_sound(void **state)
     DAMAGE(ramp.step, BK_RAMP_STEPS + 1);
     DAMAGE(window.head, BK_WINDOW_CALLS_MAX);
     DAMAGE(window.sums.calls, BK_WINDOW_CALLS_MAX + 1);
+    DAMAGE(generation, BK_NUMBER_END);
+    DAMAGE(changed_ns, -1);
+    DAMAGE(open_until_ns, -1);
+    DAMAGE(hold.until_ns, -1);
+    DAMAGE(override.expires_ns, -1);
+    DAMAGE(ramp.step_since_ns, -1);
+    DAMAGE(ramp.step_length_ns, -1);
+    DAMAGE(budget.slices[9].deposits_ppm, UINT64_MAX);
+    DAMAGE(budget.slices[9].withdrawals, UINT64_MAX);
     order(BK_FORCED_OPEN, BK_NEVER, 0);
     DAMAGE(state, BK_CLOSED);
     DAMAGE(override.is_set, 0);

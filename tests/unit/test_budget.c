@@ -161,6 +161,26 @@ a_deposit_keeps_its_ratio(void **state)
     assert_int_equal(balance(0), 750000);
 }
 
+static void
+a_slice_holds_no_more_than_its_share(void **state)
+{
+    (void)state;
+    begin("retry_min_per_sec=1000000 retry_ttl=720h retry_ratio=100");
+    for (int i = 0; i < BK_SLICES; i++) {
+        int64_t now_ns = p.retry_ttl_ns / BK_SLICES * i;
+        bk_budget_deposit(&budget, &p, now_ns);
+        budget.slices[i].deposits_ppm = (UINT64_C(1) << 59) - 1;
+        assert_true(bk_budget_is_sound(&budget));
+        bk_budget_deposit(&budget, &p, now_ns);
+        bk_budget_deposit(&budget, &p, now_ns);
+        assert_true(budget.slices[i].deposits_ppm == UINT64_C(1) << 59);
+        assert_true(bk_budget_is_sound(&budget));
+        assert_true(balance(now_ns) > UINT64_C(1) << 59);
+    }
+    budget.slices[3].deposits_ppm++;
+    assert_false(bk_budget_is_sound(&budget));
+}
+
 int
 main(void)
 {
@@ -173,6 +193,7 @@ main(void)
         cmocka_unit_test(a_withdrawal_that_left_is_not_undone),
         cmocka_unit_test(forgotten_withdrawals_are_not_undone_again),
         cmocka_unit_test(a_deposit_keeps_its_ratio),
+        cmocka_unit_test(a_slice_holds_no_more_than_its_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -221,6 +221,28 @@ what_is_not_sound_is_not_adopted(void **state)
 }
 
 static void
+a_window_of_another_size_is_not_adopted(void **state)
+{
+    struct bk_breaker b;
+    struct bk_policy policy = policy_with("window=100calls");
+    (void)state;
+    begin_fleet(4, 8, 4, 0);
+    bk_breaker_init(&b, &policy, 0, 0);
+    for (int i = 0; i < 5; i++)
+        bk_window_add(&b.window, &policy, 0, true, false);
+    policy.window_calls = 6;
+    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 0, "six", 1, &b, &policy,
+                                    no_evidence),
+                     BK_OK);
+    assert_int_equal(service("six")->breaker.window.sums.calls, 5);
+    policy.window_calls = 5;
+    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 1, "five", 1, &b,
+                                    &policy, no_evidence),
+                     BK_OK);
+    assert_int_equal(service("five")->breaker.window.sums.calls, 0);
+}
+
+static void
 leases_are_adopted_where_they_fit(void **state)
 {
     struct bk_breaker b;
@@ -284,6 +306,7 @@ main(void)
         cmocka_unit_test(a_full_fleet_restores_no_more),
         cmocka_unit_test(a_service_is_adopted_as_it_was),
         cmocka_unit_test(what_is_not_sound_is_not_adopted),
+        cmocka_unit_test(a_window_of_another_size_is_not_adopted),
         cmocka_unit_test(leases_are_adopted_where_they_fit),
     };
     return cmocka_run_group_tests(tests, NULL, end_fleet);

@@ -78,6 +78,8 @@ whole_but_senseless_records_are_not_read(void **state)
     REFUSED(policy, 2);
     REFUSED(name[0], '*');
     REFUSED(name[0], '\0');
+    REFUSED(used_ns, -1);
+    REFUSED(breaker.changed_ns, -1);
     REFUSED(breaker.state, BK_STATE_COUNT);
     REFUSED(breaker.mode, BK_MODE_COUNT);
     REFUSED(breaker.cause, BK_CAUSE_COUNT);
@@ -128,6 +130,10 @@ senseless_policies_are_not_read(void **state)
     REFUSED_POLICY(window_ns, 0);
     REFUSED_POLICY(window_ns, BK_SLICES - 1);
     REFUSED_POLICY(probe_timeout_ns, -1);
+    REFUSED_POLICY(probe_timeout_ns, BK_DURATION_MAX_NS + 1);
+    REFUSED_POLICY(retry_ratio_ppm, BK_RETRY_RATIO_MAX_PPM + 1);
+    REFUSED_POLICY(retry_min_per_sec_ppm, BK_RETRY_MIN_MAX_PPM + 1);
+    REFUSED_POLICY(mode, BK_FORCED_OPEN);
     REFUSED_POLICY(retry_ttl_ns, BK_SLICES - 1);
     REFUSED_POLICY(window_calls, BK_WINDOW_CALLS_MAX + 1);
     REFUSED_POLICY(recovery_jitter_ppm, BK_PPM + 1);
@@ -172,6 +178,14 @@ senseless_leases_and_evidence_are_not_read(void **state)
     lease.id = BK_NUMBER_END;
     bk_image_store(segment.leases, &lease, sizeof(lease));
     assert_false(bk_segment_read_lease(&segment, 0, &out));
+    lease.id = 5;
+    lease.deadline_ns = -1;
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_false(bk_segment_read_lease(&segment, 0, &out));
+    lease.deadline_ns = 0;
+    lease.slice = -1;
+    bk_image_store(segment.leases, &lease, sizeof(lease));
+    assert_false(bk_segment_read_lease(&segment, 0, &out));
 
     struct bk_evidence e = {.at_ns = 1, .outcome = BK_FAILURE};
     size_t words = BK_IMAGE_WORDS(struct bk_evidence);
@@ -185,6 +199,12 @@ senseless_leases_and_evidence_are_not_read(void **state)
     memset(e.text, 'x', sizeof(e.text));
     bk_image_store(segment.evidence + 3 * words, &e, sizeof(e));
     atomic_store(segment.evidence + 4 * words, 1);
+    memset(e.text, 0, sizeof(e.text));
+    e.at_ns = -1;
+    bk_image_store(segment.evidence + 5 * words, &e, sizeof(e));
+    e.at_ns = 1;
+    e.latency_ns = -2;
+    bk_image_store(segment.evidence + 6 * words, &e, sizeof(e));
     bk_segment_read_evidence(&segment, 0, evidence);
     assert_true(evidence[0].at_ns == 1);
     for (int i = 1; i < BK_EVIDENCE_COUNT; i++)
