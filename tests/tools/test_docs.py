@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the documents show is true: README's programs run, links lead somewhere."""
+import os
+import re
+import subprocess
+import tempfile
+import time
+import unittest
+
+ROOT = os.environ["BREAKERD_SOURCE"]
+BREAKERD = os.environ["BREAKERD"]
+BREAKERCTL = os.environ["BREAKERCTL"]
+LIBRARY = os.environ["LIBBREAKER"]
+COMPILER = os.environ["COMPILER"]
+FLAGS = os.environ["COMPILER_FLAGS"].split()
+PATIENCE_S = 20
+
+
+def read(path):
+    with open(os.path.join(ROOT, path), encoding="utf-8") as text:
+        return text.read()
+
+
+def block(language):
+    found = re.findall(rf"^```{language}\n(.*?)^```", read("README.md"),
+                       re.S | re.M)
+    assert len(found) == 1, f"README has {len(found)} blocks of {language}"
+    return found[0]
+
+
+class Readme(unittest.TestCase):
+    def setUp(self):
+        self.place = tempfile.TemporaryDirectory()
+        self.dir = os.path.join(self.place.name, "run")
+        self.environment = dict(os.environ, BREAKERD_DIR=self.dir)
+        with open(os.path.join(self.place.name, "log"), "w",
+                  encoding="utf-8") as log:
+            self.daemon = subprocess.Popen(
+                [BREAKERD, "--dir", self.dir,
+                 "--db", os.path.join(self.place.name, "db")],
+                stderr=log, env=self.environment)
+        end = time.monotonic() + PATIENCE_S
+        while self.ctl("raw", "PING").returncode != 0:
+            self.assertLess(time.monotonic(), end, "breakerd does not answer")
+            time.sleep(0.05)
+
+    def tearDown(self):
+        self.daemon.terminate()
+        self.assertEqual(self.daemon.wait(PATIENCE_S), 0)
+        self.place.cleanup()
+
+    def ctl(self, *words):
+        return subprocess.run([BREAKERCTL, *words], capture_output=True,
+                              text=True, timeout=PATIENCE_S,
+                              env=self.environment)
+
+    def test_the_c_program(self):
+        source = os.path.join(self.place.name, "worker.c")
+        program = os.path.join(self.place.name, "worker")
+        with open(source, "w", encoding="utf-8") as out:
+            out.write(block("c") +
+                      "enum breaker_outcome call_the_model(void)\n"
+                      "{ puts(\"called\"); return BREAKER_FAILURE; }\n")
+        subprocess.run(
+            [COMPILER, *FLAGS, "-Wall", "-Wextra", "-Werror",
+             "-I", os.path.join(ROOT, "include"), source, LIBRARY,
+             f"-Wl,-rpath,{os.path.dirname(LIBRARY)}", "-o", program],
+            check=True, timeout=PATIENCE_S)
+        said = [subprocess.run([program], capture_output=True, text=True,
+                               check=True, timeout=PATIENCE_S,
+                               env=self.environment).stdout
+                for _ in range(6)]
+        self.assertEqual(said[:5], ["called\n"] * 5)
+        wait = re.fullmatch(r"denied, again in (\d+) ms\n", said[5])
+        self.assertTrue(wait, said[5])
+        self.assertTrue(50000 < int(wait[1]) <= 60000, said[5])
+
+    def test_the_python_program(self):
+        program = block("python")
+        expected = re.findall(r"# (.*)$", program, re.M)
+        said = subprocess.run(
+            ["/usr/bin/python3", "-B", "-c",
+             program.replace("/run/breakerd", self.dir)],
+            capture_output=True, text=True, check=True, timeout=PATIENCE_S)
+        self.assertEqual(said.stdout.splitlines(), expected)
+
+    def test_the_operators_commands(self):
+        for _ in range(5):
+            self.ctl("raw", "REPORT gpt-4 0 - failure")
+        shown = block("console").splitlines()
+        commands = [line[2:] for line in shown if line.startswith("$ ")]
+        self.assertEqual(len(commands), 4)
+        for command in commands:
+            done = subprocess.run(
+                command.replace("breakerctl", BREAKERCTL), shell=True,
+                capture_output=True, text=True, timeout=PATIENCE_S,
+                env=self.environment)
+            self.assertEqual(done.returncode, 0, command + done.stderr)
+            if command == "breakerctl status":
+                head, row = done.stdout.splitlines()
+                self.assertEqual(head.split(), shown[1].split())
+                # all but the two times
+                self.assertEqual(
+                    [w for i, w in enumerate(row.split()) if i not in (3, 4)],
+                    [w for i, w in enumerate(shown[2].split())
+                     if i not in (3, 4)])
+
+
+class Links(unittest.TestCase):
+    def test_links_lead_somewhere(self):
+        documents = []
+        for folder, below, files in os.walk(ROOT):
+            below[:] = [b for b in below if b not in ("build", ".git")]
+            documents += [os.path.relpath(os.path.join(folder, f), ROOT)
+                          for f in files if f.endswith(".md")]
+        self.assertIn("README.md", documents)
+        broken = []
+        for document in documents:
+            for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)",
+                                   read(document)):
+                target = os.path.join(ROOT, os.path.dirname(document), link)
+                if "://" not in link and not os.path.exists(target):
+                    broken.append(f"{document}: {link}")
+        self.assertEqual(broken, [])
+
+    def test_files_that_hacking_names_are_there(self):
+        named = re.findall(r"`((?:core|daemon|client|tools|tests|docs|include)"
+                           r"/[\w./-]+)`", read("HACKING.md"))
+        self.assertGreater(len(named), 10)
+        missing = [name for name in named
+                   if "NN" not in name and "NAME" not in name
+                   and not os.path.exists(os.path.join(ROOT, name))]
+        self.assertEqual(missing, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
