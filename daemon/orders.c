@@ -250,21 +250,31 @@ orders_set(struct answer *a, const struct bk_request *q)
     struct bk_text error;
     struct bk_text old;
     uint32_t slot;
+    struct bk_layer trial = {0};
     bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
     bk_text_init(&error, sentence, sizeof(sentence));
     bk_text_init(&old, before, sizeof(before));
-    int key = bk_key_find(q->key.at, q->key.len);
-    bool was_set = key >= 0 && print_set(r, name, (size_t)key, &old);
-    if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
-                    q->value.len, &error)) {
+    /* A bad value makes no service; a good one is a change to one that is there,
+     * so that a new mode is a transition like any other. */
+    if (!bk_layer_set(&trial, q->key.at, q->key.len, q->value.at, q->value.len,
+                      &error)) {
         bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
         return;
     }
     enum bk_error failed =
         bk_fleet_make(r->fleet, a->now_ns, name, strlen(name), &slot);
-    if (failed == BK_OK) {
-        failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
+    if (failed != BK_OK) {
+        answer_error(a, failed);
+        return;
     }
+    int key = bk_key_find(q->key.at, q->key.len);
+    bool was_set = print_set(r, name, (size_t)key, &old);
+    if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
+                    q->value.len, &error)) {
+        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
+        return;
+    }
+    failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
     if (failed == BK_OK) {
         apply(a, slot, (size_t)key, true);
         return;
