@@ -125,7 +125,7 @@ quickstart_guard_tell(struct quickstart_guard *guard,
     details.retry_after_ms = retry_after_ms;
     details.will_retry = right->has_token;
     details.text =
-        outcome == BREAKER_SUCCESS ? NULL : breaker_outcome_name(outcome);
+        outcome == BREAKER_SUCCESS ? NULL : breaker_outcome_name((int)outcome);
     (void)breaker_report_with(&right->permit, outcome, &details);
     *delay_ns = (int64_t)right->token.delay_ms * BK_NS_PER_MS;
     return right->has_token;

@@ -439,8 +439,8 @@ play_mad(void *context, const char *line, char *answer, size_t size)
         "",
         "ALLOW",
         "ALLOW llm 99999999999999999999 0 closed",
-        "ALLOW a\x01"
-        "b 0 0 closed",
+        ("ALLOW a\x01"
+         "b 0 0 closed"),
         "DENY llm because 7",
         "DENY llm open -5",
         "GRANT llm 1",
