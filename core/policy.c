@@ -68,9 +68,10 @@ static const struct bk_key_row rows[] = {
          "is off"),
     ROW(window, window_ns, BK_KEY_WINDOW, false, 10 * MS, LONGEST, NULL, "60s",
         "what the rates look at: the last outcomes of this time, or this many"),
-    COUNT(minimum_calls, 0, MILLION, "20",
-          "fewer outcomes in the window say nothing about rates; a window of "
-          "fewer calls needs to be full"),
+    COUNT(
+        minimum_calls, 0, MILLION, "20",
+        "rates are looked at from this many outcomes in the window on, or from "
+        "as many as a window of calls holds"),
     DURATION(slow_call_duration, 0, "0",
              "a call that takes longer is slow; 0: none is"),
     RATE(slow_call_rate, "0",
@@ -111,7 +112,7 @@ static const struct bk_key_row rows[] = {
     ROW(retry_ratio, retry_ratio_ppm, BK_KEY_RATE, false, 0,
         BK_RETRY_RATIO_MAX_PPM, NULL, "0.2",
         "retries allowed for each call; the fleet's retry budget"),
-    FACTOR(retry_min_per_sec, 0, 1000000, "1",
+    FACTOR(retry_min_per_sec, 0, BK_RETRY_MIN_MAX_PPM / BK_PPM, "1",
            "retries a second that are allowed whatever the traffic"),
     DURATION(retry_ttl, 10, "10s",
              "how far back calls and retries are counted for the budget"),
@@ -145,9 +146,10 @@ static const struct bk_key_row rows[] = {
     ROW(requires, requires_name, BK_KEY_NAME, false, 0, 0, NULL, "",
         "a service that must not be open, or calls to this one are denied"),
     ROW(probe_url, probe_url, BK_KEY_URL, false, 0, 0, NULL, "",
-        "an address the daemon itself asks to see whether the service is back"),
-    DURATION(probe_interval, 10, "5s", "how often it asks"),
-    DURATION(probe_timeout, 10, "3s", "how long it waits for the answer"),
+        "an address to ask whether the service is back; kept for later, "
+        "nothing asks it yet"),
+    DURATION(probe_interval, 10, "5s", "how often probe_url is to be asked"),
+    DURATION(probe_timeout, 10, "3s", "how long its answer may take"),
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))
 _Static_assert(ROW_COUNT <= 64, "a layer has a bit for each key");
@@ -303,6 +305,15 @@ bk_env_name(size_t row)
     return env_rows[row].name;
 }
 
+size_t
+bk_env_key(size_t row)
+{
+    BK_ASSERT(row < ENV_COUNT);
+    int key = bk_key_find(env_rows[row].key, strlen(env_rows[row].key));
+    BK_ASSERT(key >= 0);
+    return (size_t)key;
+}
+
 bool
 bk_layer_set_env(struct bk_layer *layer, size_t row, const char *value,
                  struct bk_text *error)
@@ -311,9 +322,7 @@ bk_layer_set_env(struct bk_layer *layer, size_t row, const char *value,
     size_t len = strlen(value);
     if (len == 0)
         return true; /* as good as unset */
-    size_t key =
-        (size_t)bk_key_find(env_rows[row].key, strlen(env_rows[row].key));
-    BK_ASSERT(key < ROW_COUNT);
+    size_t key = bk_env_key(row);
     struct bk_policy read;
     if (!bk_key_read_env(&rows[key], value, len, &read)) {
         say_bad_value(error, env_rows[row].name, &rows[key], true, value, len);

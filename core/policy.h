@@ -9,6 +9,7 @@
 /* No duration of any key is longer. */
 #define BK_DURATION_MAX_NS (30 * 86400 * BK_NS_PER_S)
 #define BK_URL_SIZE 256
+/* Bounds that keep the budget's sums within 64 bits. */
 #define BK_RETRY_RATIO_MAX_PPM (100 * BK_PPM)
 #define BK_RETRY_MIN_MAX_PPM (1000000 * BK_PPM)
 /* A count window holds at most this many outcomes. */
@@ -106,6 +107,7 @@ void bk_layer_unset(struct bk_layer *layer, size_t key);
  * in the table wins. A value that cannot be read: false and a sentence. */
 size_t bk_env_count(void);
 const char *bk_env_name(size_t row);
+size_t bk_env_key(size_t row); /* the key it sets */
 bool bk_layer_set_env(struct bk_layer *layer, size_t row, const char *value,
                       struct bk_text *error);
 
