@@ -168,7 +168,7 @@ order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
 }
 
 static int64_t
-next_change_ns(const struct scenario_stage *stage)
+next_change_ns(struct scenario_stage *stage)
 {
     (void)stage;
     return BK_NEVER;

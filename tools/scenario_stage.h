@@ -26,7 +26,7 @@ struct scenario_stage {
     bool (*daemon)(struct scenario_stage *stage, enum scenario_verb verb);
     /* When something next changes by itself, BK_NEVER if nothing does or nobody
      * can tell. */
-    int64_t (*next_change_ns)(const struct scenario_stage *stage);
+    int64_t (*next_change_ns)(struct scenario_stage *stage);
     /* After the last line: false when what runs does not end as it should. */
     bool (*finish)(struct scenario_stage *stage);
     /* Ends everything it started and frees itself. */
