@@ -156,10 +156,13 @@ charge(int fd, const uint8_t *octets, size_t len)
     return mine > METER_ONE_MAX || (all > METER_ALL_MAX && mine > share);
 }
 
-/* Replaces libc's for the whole program; libzmq receives with it. Nothing more
- * from a peer that went too far: to libzmq it has hung up. */
+/* Replaces libc's recv for the whole program; libzmq receives with it. The name is
+ * given to the linker only: to the compiler recv is glibc's, inline at times. */
+ssize_t meter_recv(int fd, void *to, size_t size, int flags) __asm__("recv");
+
+/* Nothing more from a peer that went too far: to libzmq it has hung up. */
 ssize_t
-recv(int fd, void *to, size_t size, int flags)
+meter_recv(int fd, void *to, size_t size, int flags)
 {
     ssize_t n = syscall(SYS_recvfrom, fd, to, size, flags, NULL, NULL);
     if (n > 0 && is_metered(fd) && charge(fd, to, (size_t)n)) {
