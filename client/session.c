@@ -11,6 +11,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+/* Rounds of sending and taking before the lock is let go. */
+#define SETTLE_ROUNDS 64
+
 /* A thread that waits for an answer; lives on its stack, listed while it does. */
 struct waiter {
     struct waiter *next; /* first come, first sent */
@@ -172,16 +175,38 @@ send_waiting(struct breaker *b, struct session *s)
     }
 }
 
-/* Takes what has arrived. What it caused to be queued goes out at once. True:
- * there may be more. */
 static bool
-drain(struct breaker *b, struct session *s)
+has_unsent(const struct session *s)
 {
-    uint32_t count = transport_drain(&s->transport, take_answer, s);
+    if (s->queue.count > 0)
+        return true;
+    for (const struct waiter *w = s->waiters; w != NULL; w = w->next) {
+        if (!w->is_sent)
+            return true;
+    }
+    return false;
+}
 
-    if (count > 0 && s->queue.count > 0)
-        (void)send_queued(b, s);
-    return count == TRANSPORT_DRAIN_MAX;
+/* Sends and takes until nothing more can be done. It ends with a look that found
+ * nothing: only then may somebody sleep on the descriptor, whose edge every call
+ * into libzmq may use up. */
+static void
+settle(struct breaker *b, struct session *s)
+{
+    uint64_t one = 1;
+
+    for (int i = 0; i < SETTLE_ROUNDS; i++) {
+        uint32_t can;
+
+        send_waiting(b, s);
+        (void)transport_drain(&s->transport, take_answer, s);
+        can = transport_look(&s->transport);
+        if ((can & TRANSPORT_MAY_TAKE) == 0 &&
+            ((can & TRANSPORT_MAY_SEND) == 0 || !has_unsent(s)))
+            return;
+    }
+    /* A flood: whoever sleeps looks again. */
+    (void)!write(s->wake_fd, &one, sizeof one);
 }
 
 static void
@@ -192,7 +217,7 @@ ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
     s->probe_ns = now_ns + SESSION_PROBE_NS +
                   client_jitter(client_world(b), SESSION_PROBE_NS / 4);
     (void)transport_send(&s->transport, 0, "PING", 4);
-    (void)drain(b, s);
+    settle(b, s);
 }
 
 /* ---- connecting; the lock is held ---- */
@@ -262,7 +287,8 @@ reach(struct breaker *b, struct session *s, int64_t now_ns)
 static bool
 is_worth_waiting(struct breaker *b, struct session *s, int64_t now_ns)
 {
-    if (s->quiet == SESSION_UNREACHED && transport_can_send(&s->transport)) {
+    if (s->quiet == SESSION_UNREACHED &&
+        (transport_look(&s->transport) & TRANSPORT_MAY_SEND) != 0) {
         s->quiet = SESSION_SPEAKING;
         s->is_greeted = false;
     } else if (s->quiet == SESSION_UNANSWERED) {
@@ -297,15 +323,11 @@ wait_for_answer(struct breaker *b, struct session *s, struct waiter *w,
 
     for (;;) {
         int64_t now_ns;
-        bool has_more;
 
-        send_waiting(b, s);
-        has_more = drain(b, s);
+        settle(b, s);
         now_ns = clock_mono_ns();
         if (w->is_done || now_ns >= deadline_ns)
             return;
-        if (has_more)
-            continue;
         if (s->leader == NULL)
             lead(s, w, deadline_ns - now_ns);
         else
@@ -378,7 +400,7 @@ session_ask(struct breaker *b, const char *line, size_t len,
     (void)pthread_mutex_lock(&s->lock);
     may_ask = reach(b, s, now_ns);
     if (may_ask) {
-        (void)drain(b, s);
+        settle(b, s);
         may_ask = is_worth_waiting(b, s, now_ns);
     }
     if (may_ask) {
@@ -407,10 +429,7 @@ session_tell(struct breaker *b, const struct told *item)
     is_reached = reach(b, s, clock_mono_ns());
     if (is_reached) {
         told_push(&s->queue, item);
-        (void)send_queued(b, s);
-        /* Sending may have eaten the descriptor's edge: look, or a waiter's
-         * answer would lie there unseen. */
-        (void)drain(b, s);
+        settle(b, s);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return is_reached;
@@ -426,7 +445,7 @@ session_post(struct breaker *b, const char *lines, size_t len)
     is_sent = reach(b, s, clock_mono_ns()) && send_queued(b, s) &&
               transport_send(&s->transport, 0, lines, len) == TRANSPORT_SENT;
     if (s->is_open)
-        (void)drain(b, s);
+        settle(b, s);
     (void)pthread_mutex_unlock(&s->lock);
     return is_sent;
 }

@@ -182,7 +182,7 @@ transport_send(struct transport *t, uint64_t id, const char *lines, size_t len)
     const char *end = lines + len;
     bool is_sent = true;
 
-    if (!transport_can_send(t))
+    if ((transport_look(t) & TRANSPORT_MAY_SEND) == 0)
         return TRANSPORT_FULL;
     if (id != 0)
         is_sent = send_frame(t->socket, &id, sizeof id, true);
@@ -206,8 +206,8 @@ transport_send(struct transport *t, uint64_t id, const char *lines, size_t len)
 
 /* ZMQ_EVENTS makes libzmq carry out what its I/O thread told it; without it the
  * socket would not notice that it has been connected. */
-bool
-transport_can_send(struct transport *t)
+uint32_t
+transport_look(struct transport *t)
 {
     int events = 0;
     size_t size = sizeof events;
@@ -216,7 +216,10 @@ transport_can_send(struct transport *t)
     do
         rc = zmq_getsockopt(t->socket, ZMQ_EVENTS, &events, &size);
     while (rc < 0 && zmq_errno() == EINTR);
-    return rc == 0 && (events & ZMQ_POLLOUT) != 0;
+    if (rc != 0)
+        return 0;
+    return ((events & ZMQ_POLLIN) != 0 ? TRANSPORT_MAY_TAKE : 0) |
+           ((events & ZMQ_POLLOUT) != 0 ? TRANSPORT_MAY_SEND : 0);
 }
 
 static bool

@@ -15,7 +15,8 @@
 #define TRANSPORT_QUEUE 1024
 /* A larger answer closes the connection. */
 #define TRANSPORT_FRAME_MAX (1024 * 1024)
-#define TRANSPORT_DRAIN_MAX 4096
+/* Messages taken at one go. */
+#define TRANSPORT_DRAIN_MAX 1024
 #define TRANSPORT_RECONNECT_MS 5
 #define TRANSPORT_RECONNECT_MAX_MS 30
 
@@ -42,10 +43,13 @@ void transport_close(struct transport *t);
  * it does not keep up. */
 enum transport_sent transport_send(struct transport *t, uint64_t id,
                                    const char *lines, size_t len);
-/* Takes what has arrived; returns the number of messages. When that is
- * TRANSPORT_DRAIN_MAX there may be more: drain again before waiting. */
+/* Takes what has arrived; returns the number of messages. */
 uint32_t transport_drain(struct transport *t, transport_taker *taker,
                          void *context);
-bool transport_can_send(struct transport *t);
+/* What can be done without waiting. Looking may use up the edge of `fd`, so it is
+ * the last thing before waiting on it. */
+#define TRANSPORT_MAY_TAKE 1u
+#define TRANSPORT_MAY_SEND 2u
+uint32_t transport_look(struct transport *t);
 
 #endif

@@ -17,3 +17,22 @@ client_unit(gate fast)
 client_unit(session fast)
 client_unit(attach fast)
 client_unit(local fast)
+client_unit(fork "")
+client_unit(host "")
+
+# Knows the library by its file only.
+add_executable(test_client_load test_client_load.c)
+target_include_directories(test_client_load PRIVATE ${PROJECT_SOURCE_DIR}/include)
+target_compile_definitions(test_client_load
+    PRIVATE LIBRARY="$<TARGET_FILE:breaker>")
+target_link_libraries(test_client_load
+    PRIVATE PkgConfig::CMOCKA ${CMAKE_DL_LIBS})
+add_dependencies(test_client_load breaker)
+add_test(NAME client_load COMMAND test_client_load)
+set_tests_properties(client_load PROPERTIES LABELS "client;fast" TIMEOUT 60)
+
+# The real daemon, in a directory of the test's own.
+client_unit(daemon "daemon")
+target_compile_definitions(test_client_daemon
+    PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
+add_dependencies(test_client_daemon breakerd)
