@@ -19,3 +19,6 @@ endforeach()
 target_link_libraries(test_store PRIVATE PkgConfig::JANSSON)
 daemon_unit(segment_race "daemon" fleets.c policies.c)
 daemon_unit(store_faults "daemon" stores.c fault_vfs.c)
+daemon_unit(shm_doc "fast;daemon")
+target_compile_definitions(test_shm_doc
+    PRIVATE SHM_DOC="${PROJECT_SOURCE_DIR}/docs/shm.md")
