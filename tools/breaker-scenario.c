@@ -123,12 +123,10 @@ play_file(const char *path, const struct options *options, struct tally *tally)
 static bool
 read_options(int argc, char **argv, struct options *options, const char **text)
 {
-    static const struct option rows[] = {{"core", no_argument, NULL, 'c'},
-                                         {"daemon", no_argument, NULL, 'd'},
-                                         {"slow", no_argument, NULL, 's'},
-                                         {"help", no_argument, NULL, 'h'},
-                                         {"version", no_argument, NULL, 'v'},
-                                         {NULL, 0, NULL, 0}};
+    static const struct option rows[] = {
+        {"core", no_argument, NULL, 'c'},    {"daemon", no_argument, NULL, 'd'},
+        {"slow", no_argument, NULL, 's'},    {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'v'}, {NULL, 0, NULL, 0}};
     bool on_core = false;
     int option = 0;
     while ((option = getopt_long(argc, argv, "h", rows, NULL)) != -1) {

@@ -21,9 +21,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACKET_SIZE (128U * 1024U)
+#define PACKET_SIZE ((size_t)131072)
 /* The actor's own deadline comes first; this one is for a stuck process. */
-#define STUCK_MS (2 * SCENARIO_ANSWER_MS)
+#define STUCK_MS (INT64_C(2) * SCENARIO_ANSWER_MS)
 
 /* ---- in the actor's process ---- */
 

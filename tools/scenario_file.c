@@ -19,7 +19,9 @@ scenario_refuse(struct scenario_reader *r, const char *format, ...)
     va_end(args);
     /* Whatever the file holds, its refusal is one printable line. */
     for (char *at = words; *at != '\0'; at++) {
-        *at = (unsigned char)*at < ' ' || *at == 0x7f ? '?' : *at;
+        if ((unsigned char)*at < ' ' || *at == 0x7f) {
+            *at = '?';
+        }
     }
     bk_text_init(r->error, r->error->at, r->error->cap);
     bk_text_put(r->error, r->scenario->path);
@@ -99,41 +101,48 @@ scenario_route(const struct scenario *s, const char *name)
     return NULL;
 }
 
-/* Reads the whole file; NULL with the sentence. */
+/* Reads what the file holds; NULL, or why not. */
+static const char *
+read_all(FILE *file, char *text)
+{
+    size_t len = fread(text, 1, SCENARIO_FILE_BYTES_MAX + 1, file);
+    if (ferror(file)) {
+        return strerror(errno);
+    }
+    if (len > SCENARIO_FILE_BYTES_MAX) {
+        return "larger than 1 MiB";
+    }
+    if (memchr(text, '\0', len) != NULL) {
+        return "a NUL octet: not a text file";
+    }
+    text[len] = '\0';
+    return NULL;
+}
+
+/* The whole file; NULL with the sentence. */
 static char *
 slurp(const char *path, struct bk_text *error)
 {
     FILE *file = fopen(path, "rb");
-    char *text = NULL;
-    size_t len = 0;
-    const char *trouble = NULL;
-    if (file == NULL) {
-        trouble = strerror(errno);
-    } else if ((text = malloc(SCENARIO_FILE_BYTES_MAX + 1)) == NULL) {
+    const char *trouble = file == NULL ? strerror(errno) : NULL;
+    char *text = file == NULL ? NULL : malloc(SCENARIO_FILE_BYTES_MAX + 1);
+    if (text != NULL) {
+        trouble = read_all(file, text);
+    } else if (file != NULL) {
         trouble = "out of memory";
-    } else {
-        len = fread(text, 1, SCENARIO_FILE_BYTES_MAX + 1, file);
-        if (ferror(file)) {
-            trouble = strerror(errno);
-        } else if (len > SCENARIO_FILE_BYTES_MAX) {
-            trouble = "larger than 1 MiB";
-        } else if (memchr(text, '\0', len) != NULL) {
-            trouble = "a NUL octet: not a text file";
-        }
     }
     if (file != NULL) {
         fclose(file);
     }
-    if (trouble != NULL) {
-        bk_text_put(error, "cannot read ");
-        bk_text_put(error, path);
-        bk_text_put(error, ": ");
-        bk_text_put(error, trouble);
-        free(text);
-        return NULL;
+    if (trouble == NULL) {
+        return text;
     }
-    text[len] = '\0';
-    return text;
+    bk_text_put(error, "cannot read ");
+    bk_text_put(error, path);
+    bk_text_put(error, ": ");
+    bk_text_put(error, trouble);
+    free(text);
+    return NULL;
 }
 
 /* Ends the line at its comment: a # at its start or behind white space. The

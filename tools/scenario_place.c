@@ -169,32 +169,23 @@ scenario_breakerd_prepare(struct scenario_breakerd *b, const struct scenario *s,
     return write_config(b, error);
 }
 
-/* Removes the files in a directory, then the directory. Nothing here is deeper
- * than `depth`. */
+/* Removes a directory and the files in it. */
 static void
-remove_tree(int parent, const char *name, int depth)
+remove_directory(const char *path)
 {
-    int fd =
-        openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    DIR *dir = opendir(path);
     if (dir == NULL) {
-        if (fd >= 0) {
-            close(fd);
-        }
         return;
     }
     for (struct dirent *entry = readdir(dir); entry != NULL;
          entry = readdir(dir)) {
-        if (strcmp(entry->d_name, ".") == 0 ||
-            strcmp(entry->d_name, "..") == 0) {
-            continue;
-        }
-        if (unlinkat(fd, entry->d_name, 0) < 0 && depth > 0) {
-            remove_tree(fd, entry->d_name, depth - 1);
+        if (strcmp(entry->d_name, ".") != 0 &&
+            strcmp(entry->d_name, "..") != 0) {
+            unlinkat(dirfd(dir), entry->d_name, 0);
         }
     }
     closedir(dir);
-    unlinkat(parent, name, AT_REMOVEDIR);
+    rmdir(path);
 }
 
 void
@@ -202,7 +193,8 @@ scenario_breakerd_clean(struct scenario_breakerd *b)
 {
     scenario_breakerd_kill(b);
     if (b->base[0] != '\0') {
-        remove_tree(AT_FDCWD, b->base, 2);
+        remove_directory(b->dir);
+        remove_directory(b->base);
         b->base[0] = '\0';
     }
 }

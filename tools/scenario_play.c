@@ -11,8 +11,8 @@
 #include <string.h>
 #include <time.h>
 
-#define LINES_SIZE (64U * 1024U)
-#define ANSWERS_SIZE (128U * 1024U)
+#define LINES_SIZE ((size_t)65536)
+#define ANSWERS_SIZE ((size_t)131072)
 /* A message has at most BK_LINES_MAX lines; this leaves room for the status. */
 #define BATCH_MAX 256
 /* Between two asks of the same line. */

@@ -1,45 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Reading a timed line: time, actor, verb, target, options. */
-#include "tools/scenario_reader.h"
+ * Reading a timed line: time, actor, verb, target. */
+#include "tools/scenario_verb.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* What stands behind the verb. */
-enum target {
-    NOTHING,
-    A_SERVICE,           /* service or route */
-    A_SERVICE_OR_ALL,    /* also * */
-    A_SERVICE_OUTCOME,   /* service, outcome */
-    SERVICE_OR_ID,       /* service or NAME, outcome */
-    AN_ID,               /* NAME or number */
-    A_SERVICE_AND_PAIRS, /* service, key=value... */
-    A_SERVICE_AND_KEYS   /* service, key... */
-};
-
-enum option {
-    TIMES = 1 << 0,
-    AS = 1 << 1,
-    ATTEMPT = 1 << 2,
-    TOKEN = 1 << 3,
-    TTL = 1 << 4,
-    LATENCY = 1 << 5,
-    RETRY_AFTER = 1 << 6,
-    PERMIT = 1 << 7,
-    GENERATION = 1 << 8,
-    FOR = 1 << 9,
-    REASON = 1 << 10
-};
-
-struct verb_row {
-    const char *word;
-    enum scenario_verb verb;
-    enum target target;
-    unsigned options;
-    bool is_daemons;
-};
-
-static const struct verb_row verbs[] = {
+static const struct scenario_verb_row verbs[] = {
     {"acquire", SCENARIO_ACQUIRE, A_SERVICE, TIMES | AS | ATTEMPT | TOKEN | TTL,
      false},
     {"report", SCENARIO_REPORT, SERVICE_OR_ID,
@@ -64,7 +30,7 @@ static const struct verb_row verbs[] = {
     {"lose-segment", SCENARIO_LOSE_SEGMENT, NOTHING, 0, true},
 };
 
-static const struct verb_row *
+static const struct scenario_verb_row *
 find_verb(struct scenario_reader *r, const char *word)
 {
     const char *nearest = NULL;
@@ -112,7 +78,7 @@ read_time(struct scenario_reader *r, struct scenario_step *step)
 
 static bool
 check_actor(struct scenario_reader *r, struct scenario_step *step,
-            const struct verb_row *verb)
+            const struct scenario_verb_row *verb)
 {
     bool is_daemon = strcmp(step->actor, "daemon") == 0;
     if (verb->is_daemons != is_daemon) {
@@ -135,9 +101,9 @@ check_actor(struct scenario_reader *r, struct scenario_step *step,
                                       step->actor);
 }
 
-/* A NAME that an earlier line gave, or a number. */
-static bool
-read_id(struct scenario_reader *r, const char *word, struct scenario_id *out)
+bool
+scenario_read_id(struct scenario_reader *r, const char *word,
+                 struct scenario_id *out)
 {
     out->is_given = true;
     if (bk_read_number(word, strlen(word), &out->number)) {
@@ -165,7 +131,7 @@ read_service(struct scenario_reader *r, struct scenario_step *step,
 /* Reads what follows the verb; *next is the first word behind it. */
 static bool
 read_target(struct scenario_reader *r, struct scenario_step *step,
-            const struct verb_row *verb, size_t *next)
+            const struct scenario_verb_row *verb, size_t *next)
 {
     if (verb->target == NOTHING) {
         return true;
@@ -177,7 +143,7 @@ read_target(struct scenario_reader *r, struct scenario_step *step,
     bool is_id = verb->target == AN_ID || (verb->target == SERVICE_OR_ID &&
                                            scenario_is_name(r->scenario, word));
     if (is_id
-            ? !read_id(r, word, &step->what)
+            ? !scenario_read_id(r, word, &step->what)
             : !read_service(r, step, word, verb->target == A_SERVICE_OR_ALL)) {
         return false;
     }
@@ -198,172 +164,11 @@ read_target(struct scenario_reader *r, struct scenario_step *step,
     return true;
 }
 
-static bool
-is_duration(const char *value, int64_t *out)
-{
-    return bk_read_duration(value, strlen(value), out);
-}
-
-/* N, N+ or - for unknown. */
-static bool
-read_attempt(struct scenario_step *step, const char *value)
-{
-    size_t len = strlen(value);
-    if (strcmp(value, "-") == 0) {
-        step->attempt = 0;
-        return true;
-    }
-    if (len > 1 && value[len - 1] == '+') {
-        step->will_retry = true;
-        len--;
-    }
-    return bk_read_number(value, len, &step->attempt) && step->attempt > 0;
-}
-
-static bool
-read_latency(struct scenario_step *step, const char *value)
-{
-    if (strcmp(value, "-") == 0) {
-        step->latency_ns = -1;
-        return true;
-    }
-    return is_duration(value, &step->latency_ns);
-}
-
-static bool
-read_generation(struct scenario_step *step, const char *value)
-{
-    uint64_t number = 0;
-    step->generation = value;
-    return strcmp(value, "-") == 0 ||
-           bk_read_number(value, strlen(value), &number);
-}
-
-static bool
-read_value(struct scenario_reader *r, struct scenario_step *step,
-           enum option option, const char *value)
-{
-    switch (option) {
-    case ATTEMPT:
-        return read_attempt(step, value) &&
-               (!step->will_retry || step->verb == SCENARIO_REPORT);
-    case TOKEN:
-        return read_id(r, value, &step->token);
-    case PERMIT:
-        return read_id(r, value, &step->permit);
-    case TTL:
-        return is_duration(value, &step->ttl_ns);
-    case LATENCY:
-        return read_latency(step, value);
-    case RETRY_AFTER:
-        return is_duration(value, &step->retry_after_ns);
-    case GENERATION:
-        return read_generation(step, value);
-    case FOR:
-        return is_duration(value, &step->for_ns);
-    case REASON:
-        step->reason = value;
-        return value[0] != '\0';
-    case TIMES:
-    case AS:
-        break;
-    }
-    return false;
-}
-
-/* key=value, for the verbs that take the key. */
-static bool
-read_pair(struct scenario_reader *r, struct scenario_step *step,
-          const struct verb_row *verb, char *word)
-{
-    static const struct {
-        const char *word;
-        enum option option;
-    } rows[] = {{"attempt", ATTEMPT},
-                {"token", TOKEN},
-                {"ttl", TTL},
-                {"latency", LATENCY},
-                {"retry_after", RETRY_AFTER},
-                {"permit", PERMIT},
-                {"generation", GENERATION},
-                {"for", FOR},
-                {"reason", REASON}};
-    char *equals = strchr(word, '=');
-    size_t len = equals == NULL ? 0 : (size_t)(equals - word);
-    for (size_t i = 0; len > 0 && i < sizeof(rows) / sizeof(rows[0]); i++) {
-        if (!bk_is(word, len, rows[i].word)) {
-            continue;
-        }
-        if ((verb->options & (unsigned)rows[i].option) == 0) {
-            return scenario_refuse(r, "%s takes no %s", verb->word,
-                                   rows[i].word);
-        }
-        r->error->len = 0;
-        if (read_value(r, step, rows[i].option, equals + 1)) {
-            return true;
-        }
-        /* Some values are refused with more precise words. */
-        return r->error->len == 0 &&
-               scenario_refuse(r, "%s cannot be read", word);
-    }
-    return scenario_refuse(r, "%s does not understand %s", verb->word, word);
-}
-
-static bool
-read_times(struct scenario_reader *r, struct scenario_step *step,
-           const char *word)
-{
-    if (!bk_read_number(word + 1, strlen(word + 1), &step->times) ||
-        step->times == 0 || step->times > SCENARIO_TIMES_MAX) {
-        return scenario_refuse(r, "%s is not x1 to x%d", word,
-                               SCENARIO_TIMES_MAX);
-    }
-    return true;
-}
-
-static bool
-read_as(struct scenario_reader *r, struct scenario_step *step, size_t *next)
-{
-    if (*next == r->arrow) {
-        return scenario_refuse(r, "as what?");
-    }
-    step->as = r->words[(*next)++];
-    size_t len = strlen(step->as);
-    uint64_t number = 0;
-    if (!bk_name_is_valid(step->as, len) ||
-        bk_read_number(step->as, len, &number)) {
-        return scenario_refuse(r, "%s cannot name a permit or token", step->as);
-    }
-    return scenario_use(r, step->as, true);
-}
-
-static bool
-read_options(struct scenario_reader *r, struct scenario_step *step,
-             const struct verb_row *verb, size_t next)
-{
-    while (next < r->arrow) {
-        char *word = r->words[next++];
-        bool is_times = word[0] == 'x' && word[1] >= '0' && word[1] <= '9';
-        bool is_ok = false;
-        if (is_times && (verb->options & TIMES) != 0) {
-            is_ok = read_times(r, step, word);
-        } else if (strcmp(word, "as") == 0 && (verb->options & AS) != 0) {
-            is_ok = read_as(r, step, &next);
-        } else {
-            is_ok = read_pair(r, step, verb, word);
-        }
-        if (!is_ok) {
-            return false;
-        }
-    }
-    return true;
-}
-
 /* The rest of the line belongs to set or unset as it stands: what is wrong with
  * a key or a value is for the other side to say. */
 static bool
 keep_pairs(struct scenario_reader *r, struct scenario_step *step,
-           const struct verb_row *verb, size_t next)
+           const struct scenario_verb_row *verb, size_t next)
 {
     if (next >= r->arrow) {
         return scenario_refuse(r, "%s which key?", verb->word);
@@ -396,7 +201,7 @@ scenario_read_step(struct scenario_reader *r)
     if (step == NULL || !read_time(r, step)) {
         return false;
     }
-    const struct verb_row *verb = find_verb(r, r->words[2]);
+    const struct scenario_verb_row *verb = find_verb(r, r->words[2]);
     if (verb == NULL) {
         return false;
     }
@@ -417,7 +222,7 @@ scenario_read_step(struct scenario_reader *r)
         verb->target == A_SERVICE_AND_KEYS) {
         return keep_pairs(r, step, verb, next);
     }
-    if (!read_options(r, step, verb, next)) {
+    if (!scenario_read_options(r, step, verb, next)) {
         return false;
     }
     return step->verb != SCENARIO_RENEW || step->ttl_ns >= 0 ||
