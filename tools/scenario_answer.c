@@ -200,6 +200,10 @@ scenario_answer_field(const struct scenario_answer *a, const char *path)
     if (field == NULL) {
         field = walk(a->row, path);
     }
+    /* What replies call the service the status calls its name. */
+    if (field == NULL && strcmp(path, "service") == 0) {
+        field = walk(a->row, "name");
+    }
     return field == NULL ? walk(a->document, path) : field;
 }
 
