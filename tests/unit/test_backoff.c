@@ -48,6 +48,7 @@ scaling_is_exact_and_clamps(void **state)
     assert_true(bk_scale(BK_NEVER, 100 * BK_PPM) == BK_NEVER);
     assert_true(bk_scale(1, UINT64_MAX) == INT64_C(18446744073709));
     assert_true(bk_scale(999999, 100 * BK_PPM) == 99999900);
+    assert_true(bk_scale(999999, UINT64_MAX) == BK_NEVER);
     assert_true(bk_scale(MS(1000000), UINT64_MAX) == BK_NEVER);
 }
 

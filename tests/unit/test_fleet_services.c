@@ -129,22 +129,65 @@ idle_services_make_room(void **state)
 }
 
 static void
+the_longest_idle_goes_first(void **state)
+{
+    struct bk_note note;
+    uint32_t slot;
+    (void)state;
+    begin_fleet(3, 4, 4, 0);
+    acquire("b", SECONDS(2));
+    acquire("c", SECONDS(3));
+    acquire("a", SECONDS(4));
+    assert_int_equal(retry("a", 1, BK_FAILURE, 0, SECONDS(4)), BK_OK);
+    acquire("b", SECONDS(5));
+    assert_true(bk_fleet_advance(fleet, SECONDS(9000)));
+    assert_int_equal(bk_fleet_make(fleet, SECONDS(9000), "x", 1, &slot), BK_OK);
+    assert_int_equal(drain_notes(&note), 1);
+    assert_string_equal(note.name, "c");
+    assert_int_equal(bk_fleet_make(fleet, SECONDS(9000), "y", 1, &slot), BK_OK);
+    assert_int_equal(drain_notes(&note), 1);
+    assert_string_equal(note.name, "a");
+}
+
+static void
+what_is_forgotten_leaves_no_leases(void **state)
+{
+    (void)state;
+    begin_fleet(4, 4, 4, 0);
+    configure("llm", "max_concurrent=2");
+    acquire("llm", 0);
+    assert_int_equal(retry("llm", 1, BK_FAILURE, 0, 0), BK_OK);
+    assert_int_equal(bk_fleet_leases(fleet)->used, 2);
+    assert_int_equal(bk_fleet_forget(fleet, "llm", 3), BK_OK);
+    assert_int_equal(bk_fleet_leases(fleet)->used, 0);
+    assert_int_equal(bk_fleet_release(fleet, 0, granted.token), BK_STALE);
+    assert_true(bk_fleet_deadline(fleet) == BK_NEVER);
+}
+
+static void
 services_in_use_make_no_room(void **state)
 {
     uint32_t slot;
     (void)state;
-    begin_fleet(4, 4, 4, 0);
+    begin_fleet(4, 4, 8, 0);
     for (int i = 0; i < 5; i++)
         report("open", BK_FAILURE, 0);
-    assert_int_equal(order("forced", BK_OBSERVE, 0), BK_OK);
-    assert_int_equal(acquire_as("busy", 1, 0, 0, 1, 0), BK_OK);
-    assert_int_equal(retry("busy", 1, BK_RATE_LIMITED, SECONDS(200), 0), BK_OK);
+    assert_int_equal(order("ordered", BK_OBSERVE, 0), BK_OK);
+    configure("leased", "max_concurrent=1 permit_ttl=2h");
+    acquire("leased", 0);
+    configure("token", "permit_ttl=2h");
+    assert_int_equal(retry("token", 1, BK_FAILURE, 0, 0), BK_OK);
     assert_true(granted.is_granted);
-    assert_true(bk_fleet_advance(fleet, SECONDS(100)));
-    assert_int_equal(service("busy")->tokens.count, 1);
-    report("held", BK_SUCCESS, 0);
-    assert_int_equal(bk_fleet_make(fleet, SECONDS(101), "next", 4, &slot),
+    /* Not by their names alone. */
+    forget_configuration();
+    for (uint32_t i = 0; i < 4; i++)
+        assert_int_equal(bk_fleet_reconfigure(fleet, 1, i), BK_OK);
+    assert_int_equal(bk_fleet_make(fleet, SECONDS(3601), "next", 4, &slot),
                      BK_ERR_TABLE_FULL);
+    assert_int_equal(bk_fleet_release(fleet, SECONDS(3602), granted.token),
+                     BK_APPLIED);
+    assert_int_equal(bk_fleet_make(fleet, SECONDS(3603), "next", 4, &slot),
+                     BK_OK);
 }
 
 static void
@@ -420,6 +463,8 @@ main(void)
         cmocka_unit_test(a_forgotten_name_goes_on_from_its_generation),
         cmocka_unit_test(names_beyond_the_ring_start_above_all_that_fell_out),
         cmocka_unit_test(idle_services_make_room),
+        cmocka_unit_test(the_longest_idle_goes_first),
+        cmocka_unit_test(what_is_forgotten_leaves_no_leases),
         cmocka_unit_test(services_in_use_make_no_room),
         cmocka_unit_test(policies_are_shared_and_limited),
         cmocka_unit_test(a_new_policy_is_taken_at_once),

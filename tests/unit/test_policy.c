@@ -164,6 +164,8 @@ static const struct {
     {"window", "9ms", NULL},
     {"window", "0", NULL},
     {"window", "1h", "1h"},
+    {"window", "5000000ms", "5000s"},
+    {"window", "100callz", NULL},
     {"window", "1calls", "1calls"},
     {"window", "1000calls", "1000calls"},
     {"window", "0calls", NULL},
@@ -225,6 +227,7 @@ static const struct {
     {"probe_url", "http://a b", NULL},
     {"probe_url", "http://\xc3\xa4", NULL},
     {"probe_url", "file", NULL},
+    {"probe_url", "http://a\x7f", NULL},
     {"probe_interval", "9ms", NULL},
 };
 
