@@ -73,8 +73,9 @@ draw_start(struct draw *d, struct stream *stream, uint64_t seed)
     if (chance(d, 25))
         stream->capacity = 1 + (uint32_t)below(d, MODEL_SERVICES);
     stream->configured = (uint32_t)below(d, 1U << NAME_SERVICES);
+    /* Not 0: that is how evidence says that there is none. */
     stream->start_ns =
-        chance(d, 50) ? 0 : (int64_t)below(d, UINT64_C(1) << below(d, 59));
+        chance(d, 50) ? 1 : 1 + (int64_t)below(d, UINT64_C(1) << below(d, 59));
     d->is_calm = chance(d, 50);
     d->services = 1 + (uint32_t)below(d, NAME_SERVICES);
     d->pids = 1 + (uint32_t)below(d, 5);
