@@ -7,8 +7,8 @@
 #include "daemon/config.h"
 #include "daemon/layers.h"
 
-#define CONFIG_FILE_MAX (1024 * 1024) /* octets */
-#define CONFIG_LINE_MAX 4096          /* octets of a line, its end aside */
+#define CONFIG_FILE_MAX 1048576 /* octets */
+#define CONFIG_LINE_MAX 4096    /* octets of a line, its end aside */
 #define CONFIG_ROUTES_MAX 64
 #define CONFIG_SERVICES_MAX 100000 /* the most max_services may say */
 #define CONFIG_SERVICES_DEFAULT 4096

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -24,9 +25,7 @@ path_of(const char *path)
 
     if (copy == NULL)
         return NULL;
-    if (path[0] != '/')
-        memcpy(copy, "./", 2);
-    memcpy(copy + strlen(copy), path, len + 1);
+    (void)snprintf(copy, len + 3, "%s%s", path[0] != '/' ? "./" : "", path);
     return copy;
 }
 

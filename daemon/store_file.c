@@ -54,17 +54,29 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_TRIM_HISTORY] = "DELETE FROM history WHERE seq <= ?1",
 };
 
-/* True when the system says of this file that there is no room. */
-static bool
-has_no_room(sqlite3_file *file)
+/* What the system last said of this file, 0 when nothing. */
+static int
+errno_of(sqlite3_file *file)
 {
     int why = 0;
 
-    if (file == NULL || file->pMethods == NULL ||
-        file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &why) !=
-            SQLITE_OK)
-        return false;
-    return why == ENOSPC || why == EDQUOT || why == EFBIG;
+    if (file != NULL && file->pMethods != NULL)
+        (void)file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &why);
+    return why;
+}
+
+/* What the system said when SQLite calls something an I/O error. */
+static int
+system_error(sqlite3 *db)
+{
+    sqlite3_file *file = NULL;
+    sqlite3_file *wal = NULL;
+    int why;
+
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
+    why = errno_of(wal);
+    return why != 0 ? why : errno_of(file);
 }
 
 /* Out of space has several spellings below SQLite, which calls some of them an
@@ -72,12 +84,9 @@ has_no_room(sqlite3_file *file)
 static bool
 is_lack_of_room(sqlite3 *db)
 {
-    sqlite3_file *file = NULL;
-    sqlite3_file *wal = NULL;
+    int why = system_error(db);
 
-    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    (void)sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-    return has_no_room(file) || has_no_room(wal);
+    return why == ENOSPC || why == EDQUOT || why == EFBIG;
 }
 
 /* What only means that now is a bad time, and what means that the file is not to
@@ -108,11 +117,24 @@ store_trouble_of(sqlite3 *db, int code)
     }
 }
 
+void
+store_say(sqlite3 *db, int code, struct bk_text *error)
+{
+    int why = 0;
+
+    bk_text_put(error, db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(code));
+    if (db != NULL && (code & 0xff) == SQLITE_IOERR)
+        why = system_error(db);
+    if (why != 0) {
+        bk_text_put(error, ": ");
+        bk_text_put(error, strerror(why));
+    }
+}
+
 static enum store_trouble
 fail(struct store_file *f, int code, struct bk_text *error)
 {
-    bk_text_put(error,
-                f->db != NULL ? sqlite3_errmsg(f->db) : sqlite3_errstr(code));
+    store_say(f->db, code, error);
     return store_trouble_of(f->db, code);
 }
 

@@ -73,6 +73,8 @@ char *store_file_history(struct store_file *f, const char *service,
 
 /* What a result code of SQLite means for the file. */
 enum store_trouble store_trouble_of(sqlite3 *db, int code);
+/* Appends SQLite's words, and the system's where it has some. */
+void store_say(sqlite3 *db, int code, struct bk_text *error);
 /* Prepares `sql`; a NULL statement is never returned with STORE_GOOD. */
 enum store_trouble store_prepare(struct store_file *f, const char *sql,
                                  sqlite3_stmt **out, struct bk_text *error);

@@ -296,7 +296,7 @@ load_table(const struct loader *l, size_t which)
     }
     trouble = store_trouble_of(l->file->db, code);
     if (trouble != STORE_GOOD)
-        bk_text_put(l->error, sqlite3_errmsg(l->file->db));
+        store_say(l->file->db, code, l->error);
     (void)sqlite3_finalize(st);
     if (skipped > 0)
         log_line(

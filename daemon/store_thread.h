@@ -8,7 +8,7 @@
 #include <pthread.h>
 
 /* Octets of history that may wait for the loop before more is read. */
-#define STORE_ANSWER_OCTETS (16 * 1024 * 1024)
+#define STORE_ANSWER_OCTETS ((size_t)16 << 20)
 /* Between tries while the file cannot be written: twice as long each time. */
 #define STORE_RETRY_LEAST_NS (100 * BK_NS_PER_MS)
 #define STORE_RETRY_MOST_NS (5 * BK_NS_PER_S)

@@ -23,7 +23,7 @@ check(struct writer *w, int code)
     if (w->trouble != STORE_GOOD || store_trouble_of(db, code) == STORE_GOOD)
         return;
     w->trouble = store_trouble_of(db, code);
-    bk_text_put(w->error, sqlite3_errmsg(db));
+    store_say(db, code, w->error);
 }
 
 static sqlite3_stmt *

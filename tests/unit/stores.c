@@ -194,7 +194,7 @@ stores_service(const char *name, uint64_t generation)
 {
     struct bk_saved saved = {.state = BK_CLOSED, .generation = generation};
 
-    strcpy(saved.name, name);
+    bk_copy_text(saved.name, sizeof saved.name, name, strlen(name));
     return saved;
 }
 
@@ -212,7 +212,7 @@ stores_event(const char *service, uint64_t seq)
         .actor = "-",
     };
 
-    strcpy(event.service, service);
+    bk_copy_text(event.service, sizeof event.service, service, strlen(service));
     return event;
 }
 
@@ -240,6 +240,24 @@ stores_count_files(const struct stores *t, const char *part)
     }
     closedir(directory);
     return count;
+}
+
+bool
+stores_drop_asides(const struct stores *t)
+{
+    DIR *directory = opendir(t->directory);
+    struct dirent *entry;
+    bool has_some = false;
+
+    assert_non_null(directory);
+    while ((entry = readdir(directory)) != NULL) {
+        if (strstr(entry->d_name, ".corrupt-2") != NULL) {
+            assert_int_equal(unlinkat(dirfd(directory), entry->d_name, 0), 0);
+            has_some = true;
+        }
+    }
+    closedir(directory);
+    return has_some;
 }
 
 void

@@ -53,6 +53,8 @@ struct store_event stores_event(const char *service, uint64_t seq);
 const struct bk_saved *stores_find(const struct stores *t, const char *name);
 /* Files in the directory whose name has `part` within. */
 int stores_count_files(const struct stores *t, const char *part);
+/* Removes what was set aside; true when there was something. */
+bool stores_drop_asides(const struct stores *t);
 /* Runs SQL on the closed file, by a connection of the test's own. */
 void stores_sql(const struct stores *t, const char *sql);
 

@@ -421,7 +421,8 @@ lines_and_files_are_bounded(void **state)
     c = good(text);
     config_close(&c);
     text[4096] = '#';
-    strcpy(text + 4097, "\n");
+    text[4097] = '\n';
+    text[4098] = '\0';
     bad(text, ":1: the line is longer than 4096 octets");
     memset(text, '\n', size);
     write_file(text, size);
@@ -538,7 +539,9 @@ add_name(void *context, const char *name)
 {
     struct list *list = context;
 
-    strcat(strcat(list->text, name), " ");
+    size_t len = strlen(list->text);
+
+    (void)snprintf(list->text + len, sizeof list->text - len, "%s ", name);
 }
 
 static void
@@ -629,12 +632,16 @@ any_octets_are_survived(void **state)
 
     (void)state;
     for (int round = 0; round < 3000; round++) {
-        char text[600] = "";
+        char text[600];
+        struct bk_text out;
         struct config *c;
 
+        bk_text_init(&out, text, sizeof text);
+
         for (int i = 0; i < 30; i++) {
-            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
-            strcat(text, parts[(seed >> 33) % COUNT_OF(parts)]);
+            seed = seed * UINT64_C(6364136223846793005) +
+                   UINT64_C(1442695040888963407);
+            bk_text_put(&out, parts[(seed >> 33) % COUNT_OF(parts)]);
         }
         write_text(text);
         c = open_path(path);
