@@ -7,7 +7,7 @@
 #include "core/text.h"
 
 /* No duration of any key is longer. */
-#define BK_DURATION_MAX_NS (30 * 86400 * BK_NS_PER_S)
+#define BK_DURATION_MAX_NS (INT64_C(30) * 86400 * BK_NS_PER_S)
 #define BK_URL_SIZE 256
 /* Bounds that keep the budget's sums within 64 bits. */
 #define BK_RETRY_RATIO_MAX_PPM (100 * BK_PPM)
