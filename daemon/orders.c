@@ -7,177 +7,14 @@
 /* Lines of history one command may ask for. */
 #define HISTORY_MAX 10000
 
-static struct bk_json
-begin_object(struct answer *a)
+struct bk_json
+orders_begin(struct answer *a)
 {
     struct bk_json j;
     bk_text_put(a->out, "OK ");
     bk_json_init(&j, a->out);
     bk_json_open(&j, NULL, '{');
     return j;
-}
-
-/* Settles what a command did: its transitions under the operator's name, or, if
- * it moved nothing, a line of history all the same. */
-static void
-settle(struct answer *a, const char *service, const struct bk_word *text,
-       const char *action)
-{
-    struct registry *r = a->commands->registry;
-    char line[BK_REASON_SIZE];
-    struct bk_text t;
-    if (registry_note(r, a->now_ns, a->peer->actor, text) == 0) {
-        bk_text_init(&t, line, sizeof(line));
-        bk_text_put(&t, action);
-        if (text->at != NULL) {
-            bk_text_put(&t, ": ");
-            bk_text_put_n(&t, text->at, text->len);
-        }
-        registry_record(r, a->now_ns, service, a->peer->actor, line, t.len);
-    }
-    a->needs_disk = true;
-}
-
-static void
-say_state(struct answer *a, uint32_t slot, bool was_override)
-{
-    const struct bk_service *s =
-        bk_fleet_service(a->commands->registry->fleet, slot);
-    const struct bk_breaker *b = &s->breaker;
-    struct bk_json j = begin_object(a);
-    bk_json_string(&j, "service", s->name);
-    bk_json_string(&j, "state", bk_state_name((enum bk_state)b->state));
-    bk_json_string(&j, "mode", bk_mode_name((enum bk_mode)b->mode));
-    bk_json_u64(&j, "generation", b->generation);
-    bk_json_bool(&j, "override_removed", was_override);
-    if (b->override.is_set && b->override.expires_ns != BK_NEVER) {
-        bk_json_u64(&j, "expires_ms",
-                    bk_ms_up(b->override.expires_ns - a->now_ns));
-    } else {
-        bk_json_null(&j, "expires_ms");
-    }
-    bk_json_close(&j, '}');
-}
-
-/* ---- RESET, overrides ---- */
-
-static void
-reset_all(struct answer *a, const struct bk_request *q)
-{
-    struct registry *r = a->commands->registry;
-    uint32_t services = bk_fleet_limits(r->fleet)->services;
-    struct bk_json j = begin_object(a);
-    uint64_t count = 0;
-    bk_json_open(&j, "overrides", '[');
-    for (uint32_t slot = 0; slot < services; slot++) {
-        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
-        bool was_override = false;
-        if (s == NULL) {
-            continue;
-        }
-        bk_fleet_reset(r->fleet, a->now_ns, s->name, strlen(s->name), true,
-                       &was_override);
-        if (was_override && a->out->len + 256 < a->out->cap) {
-            bk_json_string(&j, NULL, s->name);
-        }
-        registry_note(r, a->now_ns, a->peer->actor, &q->text);
-        count++;
-    }
-    bk_json_close(&j, ']');
-    bk_json_u64(&j, "reset", count);
-    bk_json_close(&j, '}');
-    registry_record(r, a->now_ns, "*", a->peer->actor, "reset all", 9);
-    a->needs_disk = true;
-}
-
-void
-orders_reset(struct answer *a, const struct bk_request *q)
-{
-    struct registry *r = a->commands->registry;
-    bool was_override;
-    if (q->is_all) {
-        reset_all(a, q);
-        return;
-    }
-    enum bk_error error = bk_fleet_reset(r->fleet, a->now_ns, q->service.at,
-                                         q->service.len, false, &was_override);
-    if (error != BK_OK) {
-        answer_error(a, error);
-        return;
-    }
-    uint32_t slot = bk_fleet_find(r->fleet, q->service.at, q->service.len);
-    settle(a, bk_fleet_service(r->fleet, slot)->name, &q->text, "reset");
-    say_state(a, slot, was_override);
-}
-
-static void
-give_order(struct answer *a, const struct bk_request *q, enum bk_mode mode,
-           const char *action)
-{
-    struct registry *r = a->commands->registry;
-    struct bk_order order = {
-        .name = q->service.at,
-        .name_len = q->service.len,
-        .mode = mode,
-        .duration_ns =
-            q->has_duration ? (int64_t)q->duration_ms * BK_NS_PER_MS : BK_NEVER,
-        .reason = q->text.at,
-        .reason_len = q->text.len,
-        .actor = a->peer->actor};
-    uint32_t slot;
-    bool was_override;
-    enum bk_error error =
-        bk_fleet_order(r->fleet, a->now_ns, &order, &slot, &was_override);
-    if (error != BK_OK) {
-        answer_error(a, error);
-        return;
-    }
-    settle(a, bk_fleet_service(r->fleet, slot)->name, &q->text, action);
-    say_state(a, slot, was_override);
-}
-
-void
-orders_mode(struct answer *a, const struct bk_request *q)
-{
-    if (q->command == BK_CMD_TRIP) {
-        give_order(a, q, BK_FORCED_OPEN, "trip");
-    } else if (q->command == BK_CMD_BYPASS) {
-        give_order(a, q, BK_BYPASS, "bypass");
-    } else {
-        give_order(a, q, BK_OBSERVE, "observe");
-    }
-}
-
-void
-orders_auto(struct answer *a, const struct bk_request *q)
-{
-    struct registry *r = a->commands->registry;
-    uint32_t services = bk_fleet_limits(r->fleet)->services;
-    uint64_t count = 0;
-    if (!q->is_all) {
-        give_order(a, q, BK_AUTO, "auto");
-        return;
-    }
-    for (uint32_t slot = 0; slot < services; slot++) {
-        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
-        uint32_t same;
-        bool was_override;
-        if (s == NULL || !s->breaker.override.is_set) {
-            continue;
-        }
-        struct bk_order order = {.name = s->name,
-                                 .name_len = strlen(s->name),
-                                 .mode = BK_AUTO,
-                                 .actor = a->peer->actor};
-        bk_fleet_order(r->fleet, a->now_ns, &order, &same, &was_override);
-        registry_note(r, a->now_ns, a->peer->actor, &q->text);
-        count++;
-    }
-    struct bk_json j = begin_object(a);
-    bk_json_u64(&j, "overrides_removed", count);
-    bk_json_close(&j, '}');
-    registry_record(r, a->now_ns, "*", a->peer->actor, "auto all", 8);
-    a->needs_disk = true;
 }
 
 /* ---- configuration ---- */
@@ -190,7 +27,7 @@ say_setting(struct answer *a, const char *service, size_t key)
     struct bk_policy policy;
     char value[BK_LINE_MAX];
     struct bk_text t;
-    struct bk_json j = begin_object(a);
+    struct bk_json j = orders_begin(a);
     config_effective(r->config, service, &policy, origins);
     bk_text_init(&t, value, sizeof(value));
     bk_policy_print(&policy, key, &t);
@@ -330,7 +167,7 @@ orders_config(struct answer *a, const struct bk_request *q)
         }
     }
     config_effective(r->config, name, &policy, origins);
-    struct bk_json j = begin_object(a);
+    struct bk_json j = orders_begin(a);
     if (q->is_all) {
         bk_json_null(&j, "service");
     } else {
@@ -364,7 +201,7 @@ orders_reload(struct answer *a, const struct bk_request *q)
     }
     registry_reconfigure(r, a->now_ns);
     registry_record(r, a->now_ns, "*", a->peer->actor, "reload", 6);
-    struct bk_json j = begin_object(a);
+    struct bk_json j = orders_begin(a);
     bk_json_u64(&j, "services", bk_fleet_count(r->fleet));
     bk_json_close(&j, '}');
     a->needs_disk = true;
@@ -446,7 +283,7 @@ orders_forget(struct answer *a, const struct bk_request *q)
     bk_fleet_forget(r->fleet, name, strlen(name));
     config_forget(r->config, name);
     r->job = store_put_forgotten(r->store, name, generation);
-    struct bk_json j = begin_object(a);
+    struct bk_json j = orders_begin(a);
     bk_json_string(&j, "service", name);
     bk_json_u64(&j, "generation", generation);
     bk_json_close(&j, '}');

@@ -18,6 +18,8 @@ struct answer {
 };
 
 void answer_error(struct answer *a, enum bk_error code);
+/* "OK {": the caller writes the members and closes the brace. */
+struct bk_json orders_begin(struct answer *a);
 
 void orders_config(struct answer *a, const struct bk_request *q);
 void orders_reset(struct answer *a, const struct bk_request *q);
