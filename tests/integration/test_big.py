@@ -68,6 +68,16 @@ class FullTable(harness.SharedDaemonCase):
         self.assertEqual(self.worker.service(self.names[9])["reason"],
                          "operator")
 
+    def test_reset_of_all_names_every_override_it_leaves(self):
+        for at in range(0, SERVICES, 1024):
+            lines = [f"TRIP {n} - storm" for n in self.names[at:at + 1024]]
+            for answer in self.operator.ask_all(*lines):
+                self.assertTrue(answer.startswith("OK "), answer)
+        answer = self.operator.document("RESET * after the storm")
+        self.assertEqual(sorted(answer["overrides"]), self.names)
+        answer = self.operator.document("AUTO * over")
+        self.assertEqual(answer["overrides_removed"], SERVICES)
+
 
 if __name__ == "__main__":
     harness.main()

@@ -123,6 +123,23 @@ class Death(harness.Case):
 
 
 class Connections(harness.Case):
+    def test_workers_are_the_processes_that_are_connected(self):
+        daemon = self.daemon().start()
+        operator = daemon.operator()
+
+        def workers():
+            return operator.document("STATUS")["daemon"]["workers"]
+        harness.until(lambda: workers() == 0, "the probe of the start to go")
+        relays = [self.relay(daemon) for _ in range(3)]
+        for worker in relays:
+            worker.ask("PING")
+        mine = [daemon.worker() for _ in range(4)]
+        for worker in mine:
+            worker.ask("PING")
+        self.assertEqual(workers(), 4)
+        relays[0].kill()
+        harness.until(lambda: workers() == 3, "a dead worker to be missed")
+
     def test_closed_one_keeps_its_permits(self):
         """The process lives: its permit ends by report or deadline."""
         daemon = self.daemon().start()
