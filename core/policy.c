@@ -39,7 +39,8 @@ static const char *const mode_words[] = {
     [BK_BYPASS] = "bypass", [BK_OBSERVE] = "observe", NULL,
 };
 
-/* How a row is written: a name, its field's ending, the default, the bounds. */
+/* How a row is written. NOLINTBEGIN(bugprone-macro-parentheses): initialisers of
+ * a struct, which are no expressions. */
 #define ROW(key, field, kind_of, zero, low, high, choices, text, about) \
     {                                                                   \
         .name = #key, .standard = text, .help = about, .kind = kind_of, \
@@ -58,6 +59,7 @@ static const char *const mode_words[] = {
         text, about)
 #define CHOICE(key, choices, text, about) \
     ROW(key, key, BK_KEY_CHOICE, false, 0, UINT32_MAX, choices, text, about)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static const struct bk_key_row rows[] = {
     COUNT(failure_threshold, 0, MILLION, "5",
@@ -246,8 +248,10 @@ put_quoted(struct bk_text *error, const char *s, size_t len)
 {
     bk_text_put_char(error, '"');
     for (size_t i = 0; i < len && i < QUOTE_MAX; i++) {
-        bool is_control = (unsigned char)s[i] < 0x20 || s[i] == 0x7f;
-        bk_text_put_char(error, is_control ? '?' : s[i]);
+        char c = s[i];
+        if ((unsigned char)c < 0x20 || c == 0x7f)
+            c = '?';
+        bk_text_put_char(error, c);
     }
     bk_text_put(error, len > QUOTE_MAX ? "...\"" : "\"");
 }

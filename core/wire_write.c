@@ -3,7 +3,7 @@
  * Lines written: answers for the daemon, requests for clients. Whatever text
  * comes along, a line stays one line. */
 #include "core/bug.h"
-#include "core/wire.h"
+#include "core/words.h"
 #include <string.h>
 
 static void
@@ -28,8 +28,10 @@ put_free_text(struct bk_text *out, const char *text, size_t room)
 {
     bk_text_put_char(out, ' ');
     for (size_t i = 0; i < room && text[i] != '\0'; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bk_text_put_char(out, c < 0x20 || c == 0x7f ? ' ' : text[i]);
+        char c = text[i];
+        if (bk_line_has_control(&c, 1))
+            c = ' ';
+        bk_text_put_char(out, c);
     }
 }
 

@@ -113,7 +113,7 @@ seal_all(struct bk_segment *s)
         seal(s->records + i * BK_RECORD_WORDS + 1, record);
         seal(s->records + i * BK_RECORD_WORDS + 1 + record, record);
     }
-    for (size_t i = 0; i < SERVICES * BK_EVIDENCE_COUNT; i++)
+    for (size_t i = 0; i < (size_t)SERVICES * BK_EVIDENCE_COUNT; i++)
         seal(s->evidence + i * BK_IMAGE_WORDS(struct bk_evidence),
              BK_IMAGE_WORDS(struct bk_evidence));
     for (size_t i = 0; i < POLICIES; i++)

@@ -27,6 +27,7 @@ draw(uint64_t end)
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;
     random_state ^= random_state << 17;
+    PROMISE(end > 0);
     return random_state % end;
 }
 

@@ -15,6 +15,19 @@ accept_line(const char *line)
     assert_null(why);
 }
 
+/* The words of the request point into the line: it stays. */
+void
+accept_joined(const char *start, const char *end)
+{
+    static char line[BK_LINE_MAX + 1];
+    struct bk_text t;
+    bk_text_init(&t, line, sizeof(line));
+    bk_text_put(&t, start);
+    bk_text_put(&t, end);
+    assert_false(t.is_cut);
+    accept_line(line);
+}
+
 void
 expect(struct bk_word word, const char *want)
 {

@@ -368,21 +368,22 @@ retries_are_barred_while_shut_for_longer(void **state)
     assert_int_equal(bk_breaker_bars_retry(&b, 0, 0, &wait_ns), BK_DENY_NONE);
 }
 
-static void
-damaged_breakers_are_not_sound(void **state)
-{
-    (void)state;
-    begin("");
-    assert_true(bk_breaker_is_sound(&b));
+/* The breaker with one field changed. */
 #define DAMAGE(field, value)                       \
     do {                                           \
         struct bk_breaker bad_b = b;               \
         bad_b.field = value;                       \
         assert_false(bk_breaker_is_sound(&bad_b)); \
     } while (0)
+
+static void
+numbers_out_of_range_are_not_sound(void **state)
+{
+    (void)state;
+    begin("");
+    assert_true(bk_breaker_is_sound(&b));
     DAMAGE(state, BK_STATE_COUNT);
     DAMAGE(mode, BK_MODE_COUNT);
-    DAMAGE(mode, BK_FORCED_OPEN);
     DAMAGE(cause, BK_CAUSE_COUNT);
     DAMAGE(override.is_set, 2);
     DAMAGE(override.mode, BK_MODE_COUNT);
@@ -390,14 +391,29 @@ damaged_breakers_are_not_sound(void **state)
     DAMAGE(window.head, BK_WINDOW_CALLS_MAX);
     DAMAGE(window.sums.calls, BK_WINDOW_CALLS_MAX + 1);
     DAMAGE(generation, BK_NUMBER_END);
+    DAMAGE(budget.slices[9].deposits_ppm, UINT64_MAX);
+    DAMAGE(budget.slices[9].withdrawals, UINT64_MAX);
+}
+
+static void
+instants_before_0_are_not_sound(void **state)
+{
+    (void)state;
+    begin("");
     DAMAGE(changed_ns, -1);
     DAMAGE(open_until_ns, -1);
     DAMAGE(hold.until_ns, -1);
     DAMAGE(override.expires_ns, -1);
     DAMAGE(ramp.step_since_ns, -1);
     DAMAGE(ramp.step_length_ns, -1);
-    DAMAGE(budget.slices[9].deposits_ppm, UINT64_MAX);
-    DAMAGE(budget.slices[9].withdrawals, UINT64_MAX);
+}
+
+static void
+states_that_no_mode_has_are_not_sound(void **state)
+{
+    (void)state;
+    begin("");
+    DAMAGE(mode, BK_FORCED_OPEN);
     order(BK_FORCED_OPEN, BK_NEVER, 0);
     DAMAGE(state, BK_CLOSED);
     DAMAGE(override.is_set, 0);
@@ -433,7 +449,9 @@ main(void)
         cmocka_unit_test(enough_successes_close_it),
         cmocka_unit_test(a_lost_probe_is_a_timeout),
         cmocka_unit_test(retries_are_barred_while_shut_for_longer),
-        cmocka_unit_test(damaged_breakers_are_not_sound),
+        cmocka_unit_test(numbers_out_of_range_are_not_sound),
+        cmocka_unit_test(instants_before_0_are_not_sound),
+        cmocka_unit_test(states_that_no_mode_has_are_not_sound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -216,8 +216,8 @@ the_layout_has_no_overlap(void **state)
         (uintptr_t)(segment.buckets + segment.bucket_count),
         (uintptr_t)(segment.names + 5 * BK_NAME_WORDS),
         (uintptr_t)(segment.records + 5 * BK_RECORD_WORDS),
-        (uintptr_t)(segment.evidence +
-                    5 * BK_EVIDENCE_COUNT * BK_IMAGE_WORDS(struct bk_evidence)),
+        (uintptr_t)(segment.evidence + (size_t)5 * BK_EVIDENCE_COUNT *
+                                           BK_IMAGE_WORDS(struct bk_evidence)),
         (uintptr_t)(segment.policies + 2 * BK_IMAGE_WORDS(struct bk_policy)),
         (uintptr_t)(segment.leases + 3 * BK_IMAGE_WORDS(struct bk_lease)),
         (uintptr_t)(segment.routes + 1 * BK_IMAGE_WORDS(struct bk_route))};

@@ -51,7 +51,10 @@ lines_are_bounded_and_plain(void **state)
     assert_int_equal(bk_request_parse("PING\0", 5, &request, &why),
                      BK_ERR_BAD_REQUEST);
     memset(line, 'x', sizeof(line));
-    memcpy(line, "PING ", 5);
+    struct bk_text head;
+    bk_text_init(&head, line, sizeof(line));
+    bk_text_put(&head, "PING ");
+    line[head.len] = 'x';
     assert_int_equal(bk_request_parse(line, BK_LINE_MAX, &request, &why),
                      BK_OK);
     assert_int_equal(bk_request_parse(line, BK_LINE_MAX + 1, &request, &why),
@@ -169,10 +172,7 @@ acquire_has_defaults(void **state)
 static void
 check_reports(const char *command, enum bk_command want)
 {
-    char line[200];
-    strcpy(line, command);
-    strcat(line, " llm 12 3 timeout 2500 2+ 1500 gateway said 504");
-    accept_line(line);
+    accept_joined(command, " llm 12 3 timeout 2500 2+ 1500 gateway said 504");
     assert_int_equal(request.command, want);
     expect(request.service, "llm");
     assert_int_equal(request.id, 12);
@@ -186,9 +186,7 @@ check_reports(const char *command, enum bk_command want)
     assert_int_equal(request.duration_ms, 1500);
     expect(request.text, "gateway said 504");
 
-    strcpy(line, command);
-    strcat(line, " llm 0 - success");
-    accept_line(line);
+    accept_joined(command, " llm 0 - success");
     assert_true(request.is_current);
     assert_int_equal(request.generation, 0);
     assert_false(request.has_latency);
@@ -219,9 +217,7 @@ reports_are_read_whole(void **state)
     accept_line("REPORT llm 0 0 failure 0 1 0 ");
     expect(request.text, NULL);
     for (int i = 0; i < BK_OUTCOME_COUNT; i++) {
-        char line[100] = "REPORT llm 0 0 ";
-        strcat(line, bk_outcome_name((enum bk_outcome)i));
-        accept_line(line);
+        accept_joined("REPORT llm 0 0 ", bk_outcome_name((enum bk_outcome)i));
         assert_int_equal(request.outcome, i);
     }
 }
@@ -356,17 +352,12 @@ overrides_have_an_end_or_none(void **state)
     static const char *const commands[] = {"TRIP", "BYPASS", "OBSERVE"};
     (void)state;
     for (size_t i = 0; i < COUNT_OF(commands); i++) {
-        char line[100];
-        strcpy(line, commands[i]);
-        strcat(line, " llm 60000 deploying 2.1");
-        accept_line(line);
+        accept_joined(commands[i], " llm 60000 deploying 2.1");
         assert_int_equal(request.command, BK_CMD_TRIP + (int)i);
         assert_true(request.has_duration);
         assert_int_equal(request.duration_ms, 60000);
         expect(request.text, "deploying 2.1");
-        strcpy(line, commands[i]);
-        strcat(line, " llm -");
-        accept_line(line);
+        accept_joined(commands[i], " llm -");
         assert_false(request.has_duration);
         expect(request.text, NULL);
     }
