@@ -7,6 +7,24 @@
 #include "breaker/breaker.h"
 #include "core/segment.h"
 
+/* The thread sanitizer does not support a child of a process with threads that
+ * starts threads, as libzmq does there; such tests are skipped under it. */
+#if defined(__SANITIZE_THREAD__)
+#define CAN_FORK 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CAN_FORK 0
+#endif
+#endif
+#ifndef CAN_FORK
+#define CAN_FORK 1
+#endif
+#define SKIP_WITHOUT_FORK() \
+    do {                    \
+        if (!CAN_FORK)      \
+            skip();         \
+    } while (0)
+
 struct shm;
 struct fake;
 

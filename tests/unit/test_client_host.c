@@ -87,11 +87,11 @@ errno_survives_every_call(void **state)
     struct breaker_stats stats = BREAKER_STATS_INIT;
     char text[256];
 
-#define KEEPS(call)                                                            \
-    do {                                                                       \
-        errno = 77;                                                            \
-        (void)(call);                                                          \
-        assert_int_equal(errno, 77);                                           \
+#define KEEPS(call)                  \
+    do {                             \
+        errno = 77;                  \
+        (void)(call);                \
+        assert_int_equal(errno, 77); \
     } while (0)
     for (int round = 0; round < 2; round++) {
         if (round == 1)
@@ -142,8 +142,7 @@ count_open_masks(void)
         bool is_zmq = false;
         bool is_open = false;
 
-        snprintf(path, sizeof path, "/proc/self/task/%s/status",
-                 entry->d_name);
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
         f = fopen(path, "r");
         while (f != NULL && fgets(line, sizeof line, f) != NULL) {
             unsigned long long mask;
@@ -200,8 +199,8 @@ threads_descriptors_signals_come_back(void **state)
     }
     assert_int_equal(count_entries("/proc/self/task"), threads);
     /* The daemon's side of a closed connection may linger for a moment. */
-    for (int i = 0;
-         i < 200 && count_entries("/proc/self/fd") != descriptors; i++)
+    for (int i = 0; i < 200 && count_entries("/proc/self/fd") != descriptors;
+         i++)
         sleep_ms(5);
     assert_int_equal(count_entries("/proc/self/fd"), descriptors);
 }
@@ -221,6 +220,7 @@ few_descriptors_make_it_local_not_dead(void **state)
     bool was_local = false;
     bool was_daemon = false;
 
+    SKIP_WITHOUT_FORK();
     s->fake = fake_new(s->dir, play, NULL);
     for (int spare = 0; spare <= 24; spare += 2) {
         pid_t child = fork();
@@ -269,6 +269,7 @@ no_threads_make_it_local_not_dead(void **state)
     char path[128];
     pid_t child;
 
+    SKIP_WITHOUT_FORK();
     if (geteuid() != 0)
         skip();
     s->fake = fake_new(s->dir, play, NULL);
@@ -362,6 +363,7 @@ closed_standard_descriptors_are_survived(void **state)
     struct stage *s = *state;
     pid_t child;
 
+    SKIP_WITHOUT_FORK();
     s->fake = fake_new(s->dir, play, NULL);
     child = fork();
     if (child == 0) {
