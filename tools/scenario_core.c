@@ -270,8 +270,9 @@ scenario_core_open(const struct scenario *s, struct bk_text *error)
                                        .finish = finish,
                                        .close = close_core};
     c->scenario = s;
+    /* Room for every name of the file, which is what a large table amounts to. */
     uint32_t services =
-        s->max_services > 0 ? s->max_services : SCENARIO_SERVICES_MAX;
+        s->max_services > 0 ? s->max_services : (uint32_t)s->use_count + 1;
     c->limits = (struct bk_limits){.services = services,
                                    .leases = LEASES,
                                    .policies = services + 1,
