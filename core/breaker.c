@@ -375,15 +375,20 @@ open_end(const struct bk_breaker *b)
 }
 
 int64_t
-bk_breaker_wait(const struct bk_breaker *b, int64_t now_ns)
+bk_breaker_shut_until(const struct bk_breaker *b)
 {
-    int64_t end_ns = open_end(b);
-    if (b->mode == BK_BYPASS || end_ns == BK_NEVER) {
+    if (b->mode == BK_BYPASS) {
         return 0;
     }
-    int64_t open_ns = end_ns > now_ns ? end_ns - now_ns : 0;
-    int64_t hold_ns = bk_hold_left(&b->hold, now_ns);
-    return open_ns > hold_ns ? open_ns : hold_ns;
+    int64_t end_ns = open_end(b);
+    return end_ns > b->hold.until_ns ? end_ns : b->hold.until_ns;
+}
+
+int64_t
+bk_breaker_wait(const struct bk_breaker *b, int64_t now_ns)
+{
+    int64_t end_ns = bk_breaker_shut_until(b);
+    return end_ns == BK_NEVER || end_ns <= now_ns ? 0 : end_ns - now_ns;
 }
 
 enum bk_deny

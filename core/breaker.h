@@ -130,6 +130,10 @@ struct bk_effects bk_breaker_step(struct bk_breaker *b,
 bool bk_breaker_is_sound(const struct bk_breaker *b);
 /* The next instant at which BK_EV_TICK is due, or BK_NEVER. */
 int64_t bk_breaker_deadline(const struct bk_breaker *b);
+/* The instant before which no acquire is allowed, by what is known now: the end of
+ * the open time, the hold or the forced opening; BK_NEVER for a forced opening
+ * without an end, 0 when nothing binds. */
+int64_t bk_breaker_shut_until(const struct bk_breaker *b);
 /* How long until an acquire may be allowed: to the probe, the end of the hold or
  * of the forced opening, the latest of those that bind; 0 when none or unknown. */
 int64_t bk_breaker_wait(const struct bk_breaker *b, int64_t now_ns);

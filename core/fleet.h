@@ -24,10 +24,10 @@
 
 /* An outcome that counted against a service. */
 struct bk_evidence {
-    int64_t at_ns;      /* 0: empty */
+    int64_t at_ns;
     int64_t latency_ns; /* -1: unknown */
     uint32_t pid;
-    uint32_t outcome;
+    uint32_t outcome; /* BK_SUCCESS, never evidence: the place is empty */
     char worker[BK_WORKER_SIZE];
     char text[BK_TEXT_SIZE];
 };
@@ -52,6 +52,8 @@ struct bk_service {
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
     uint32_t evidence_next;
     uint32_t dirty_next;
+    int64_t shut_ns;   /* open until then, as services that require it know; 0:
+                        not open */
     uint32_t timer_at; /* place in the heap of deadlines */
     int64_t timer_ns;
 };
@@ -66,7 +68,8 @@ struct bk_limits {
 /* What happened and must be carried out: stored, published, told. */
 struct bk_note {
     uint32_t service;
-    bool is_forgotten; /* the service made room; change.generation is its last */
+    bool
+        is_forgotten; /* the service made room; change.generation is its last */
     char name[BK_NAME_SIZE];
     struct bk_change change;
 };
@@ -134,13 +137,13 @@ struct bk_acquire {
 };
 struct bk_acquired {
     bool is_allowed;
-    uint32_t service;     /* chosen, or the first asked */
-    const char *name;     /* service allowed; service or route denied */
-    uint64_t permit;      /* 0: nothing to give back */
+    uint32_t service; /* chosen, or the first asked */
+    const char *name; /* service allowed; service or route denied */
+    uint64_t permit;  /* 0: nothing to give back */
     uint64_t generation;
     enum bk_state state;
     enum bk_deny deny;
-    int64_t wait_ns; /* 0: unknown */
+    int64_t wait_ns;         /* 0: unknown */
     uint64_t retry_after_ms; /* the same, rounded up */
 };
 enum bk_error bk_fleet_acquire(struct bk_fleet *f, int64_t now_ns,
@@ -151,11 +154,11 @@ struct bk_report {
     const char *name;
     size_t name_len;
     uint64_t permit;
-    bool is_current;     /* generation was "-" */
+    bool is_current; /* generation was "-" */
     uint64_t generation;
     enum bk_outcome outcome;
-    int64_t latency_ns;     /* -1: unknown */
-    uint64_t attempt;       /* 0: unknown */
+    int64_t latency_ns; /* -1: unknown */
+    uint64_t attempt;   /* 0: unknown */
     bool will_retry;
     int64_t retry_after_ns; /* 0: none */
     const char *text;       /* may be NULL */

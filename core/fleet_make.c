@@ -79,6 +79,7 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     s->policy = taken;
     s->is_configured = false;
     s->used_ns = now_ns;
+    s->shut_ns = 0;
     s->evidence_next = 0;
     memset(s->evidence, 0, sizeof(s->evidence));
     bk_lease_heap_init(&s->permits);
@@ -130,7 +131,6 @@ bk_fleet_make(struct bk_fleet *f, int64_t now_ns, const char *name, size_t len,
                        bk_fleet_first_generation(f, text), service);
     if (error == BK_OK) {
         f->services[*service].is_configured = is_configured;
-        bk_fleet_touch_dependants(f, text);
     }
     return error;
 }

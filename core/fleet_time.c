@@ -83,8 +83,15 @@ bk_fleet_mark_dirty(struct bk_fleet *f, uint32_t slot)
 void
 bk_fleet_settle(struct bk_fleet *f, uint32_t slot)
 {
-    f->services[slot].timer_ns = service_deadline(f, slot);
-    sift(f, f->services[slot].timer_at);
+    struct bk_service *s = &f->services[slot];
+    int64_t shut_ns =
+        s->breaker.state == BK_OPEN ? bk_breaker_shut_until(&s->breaker) : 0;
+    if (shut_ns != s->shut_ns) {
+        s->shut_ns = shut_ns;
+        bk_fleet_touch_dependants(f, s->name);
+    }
+    s->timer_ns = service_deadline(f, slot);
+    sift(f, s->timer_at);
     bk_fleet_mark_dirty(f, slot);
 }
 
@@ -182,7 +189,6 @@ bk_fleet_step(struct bk_fleet *f, uint32_t slot, struct bk_event *event)
         memcpy(note.name, s->name, sizeof(note.name));
         bk_fleet_void_permits(f, s);
         bk_fleet_note(f, &note);
-        bk_fleet_touch_dependants(f, s->name);
     }
     return fx;
 }

@@ -14,21 +14,16 @@ is_required_open(const struct bk_fleet *f, uint32_t slot, int64_t *until_ns)
     if (other == BK_NO_SLOT || f->services[other].breaker.state != BK_OPEN) {
         return false;
     }
-    int64_t wait_ns = bk_breaker_wait(&f->services[other].breaker, f->now_ns);
-    *until_ns = wait_ns > 0 ? bk_after(f->now_ns, wait_ns) : BK_NEVER;
+    *until_ns = bk_breaker_shut_until(&f->services[other].breaker);
     return true;
 }
 
-/* Denies while bk_breaker_wait says so, for ever when it does not know. */
 static void
-deny(const struct bk_fleet *f, const struct bk_breaker *b, enum bk_deny reason,
-     struct bk_verdict *v)
+deny(struct bk_verdict *v, enum bk_deny reason, int64_t until_ns)
 {
-    int64_t wait_ns = bk_breaker_wait(b, f->now_ns);
     v->kind = BK_NO;
     v->reason = reason;
-    v->until_ms =
-        bk_verdict_until(wait_ns > 0 ? bk_after(f->now_ns, wait_ns) : BK_NEVER);
+    v->until_ms = bk_verdict_until(until_ns);
 }
 
 uint64_t
@@ -49,19 +44,17 @@ bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot)
     if (b->mode == BK_BYPASS) {
         v.kind = BK_GO;
     } else if (b->mode == BK_FORCED_OPEN) {
-        deny(f, b, BK_DENY_FORCED_OPEN, &v);
+        deny(&v, BK_DENY_FORCED_OPEN, bk_breaker_shut_until(b));
     } else if (b->state == BK_CLOSED && !is_held && !is_barred) {
         v.kind = p->max_concurrent == 0 && b->ramp.step == 0 ? BK_GO : BK_ASK;
     } else if (b->mode == BK_OBSERVE) {
         v.kind = BK_ASK; /* the daemon counts what would have been denied */
     } else if (is_held) {
-        deny(f, b, BK_DENY_RATE_LIMITED, &v);
+        deny(&v, BK_DENY_RATE_LIMITED, bk_breaker_shut_until(b));
     } else if (is_barred) {
-        v.kind = BK_NO;
-        v.reason = BK_DENY_REQUIRES;
-        v.until_ms = bk_verdict_until(until_ns);
+        deny(&v, BK_DENY_REQUIRES, until_ns);
     } else if (b->state == BK_OPEN) {
-        deny(f, b, BK_DENY_OPEN, &v);
+        deny(&v, BK_DENY_OPEN, bk_breaker_shut_until(b));
     }
     return bk_verdict_pack(&v);
 }

@@ -142,7 +142,8 @@ put_evidence(struct bk_json *j, const struct bk_status_service *s)
         size_t newest = BK_EVIDENCE_COUNT;
         for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
             const struct bk_evidence *e = &s->evidence[i];
-            bool is_there = e->at_ns != 0 && e->outcome < BK_OUTCOME_COUNT;
+            bool is_there =
+                e->outcome != BK_SUCCESS && e->outcome < BK_OUTCOME_COUNT;
             if (is_there && !is_shown[i] &&
                 (newest == BK_EVIDENCE_COUNT ||
                  e->at_ns > s->evidence[newest].at_ns))
