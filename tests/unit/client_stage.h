@@ -7,22 +7,23 @@
 #include "breaker/breaker.h"
 #include "core/segment.h"
 
-/* The thread sanitizer does not support a child of a process with threads that
- * starts threads, as libzmq does there; such tests are skipped under it. */
+/* The thread sanitizer supports neither a child of a process with threads that
+ * starts threads, as libzmq does there, nor a thread cancelled in the middle of a
+ * system call; such tests are skipped under it. */
 #if defined(__SANITIZE_THREAD__)
-#define CAN_FORK 0
+#define UNDER_TSAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define CAN_FORK 0
+#define UNDER_TSAN 1
 #endif
 #endif
-#ifndef CAN_FORK
-#define CAN_FORK 1
+#ifndef UNDER_TSAN
+#define UNDER_TSAN 0
 #endif
-#define SKIP_WITHOUT_FORK() \
-    do {                    \
-        if (!CAN_FORK)      \
-            skip();         \
+#define SKIP_UNDER_TSAN() \
+    do {                  \
+        if (UNDER_TSAN)   \
+            skip();       \
     } while (0)
 
 struct shm;

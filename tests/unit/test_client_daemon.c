@@ -397,7 +397,7 @@ children_of_a_prefork_server_share_it(void **state)
     struct stage *s = *state;
     pid_t children[8];
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     stage_open(s, BREAKER_MODE_AUTO, 0, 5000);
     assert_true(comes_from(s, "llm", BREAKER_BY_MEMORY));
     for (int i = 0; i < 8; i++) {

@@ -95,7 +95,7 @@ children_after_open_are_workers(void **state)
     pid_t children[CHILDREN];
     char want[64];
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     assert_int_equal(ask(s->b).source, BREAKER_BY_DAEMON);
     for (int i = 0; i < CHILDREN; i++) {
         children[i] = fork();
@@ -119,7 +119,7 @@ a_child_of_a_child_is_one_too(void **state)
     struct stage *s = with_daemon(state);
     pid_t child;
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     assert_int_equal(ask(s->b).source, BREAKER_BY_DAEMON);
     child = fork();
     if (child == 0) {
@@ -159,7 +159,7 @@ leases_and_tokens_stay_the_parents(void **state)
     pid_t child;
     char want[64];
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     assert_int_not_equal(p.id, 0);
     child = fork();
     if (child == 0) {
@@ -212,7 +212,7 @@ children_of_a_busy_process_are_not_stuck(void **state)
     struct hammer hammer = {.b = s->b};
     pthread_t threads[4];
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, strike, &hammer), 0);
     for (int i = 0; i < 40; i++) {
@@ -237,7 +237,7 @@ counts_are_told_by_whoever_decided(void **state)
     struct bk_acquired ignored;
     pid_t child;
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     s->shm = shm_new(s->dir);
     assert_int_equal(
         bk_fleet_acquire(shm_fleet(s->shm), shm_now(), &first, &ignored),

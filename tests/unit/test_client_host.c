@@ -220,7 +220,7 @@ few_descriptors_make_it_local_not_dead(void **state)
     bool was_local = false;
     bool was_daemon = false;
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     s->fake = fake_new(s->dir, play, NULL);
     for (int spare = 0; spare <= 24; spare += 2) {
         pid_t child = fork();
@@ -269,7 +269,7 @@ no_threads_make_it_local_not_dead(void **state)
     char path[128];
     pid_t child;
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     if (geteuid() != 0)
         skip();
     s->fake = fake_new(s->dir, play, NULL);
@@ -363,7 +363,7 @@ closed_standard_descriptors_are_survived(void **state)
     struct stage *s = *state;
     pid_t child;
 
-    SKIP_WITHOUT_FORK();
+    SKIP_UNDER_TSAN();
     s->fake = fake_new(s->dir, play, NULL);
     child = fork();
     if (child == 0) {
@@ -425,6 +425,7 @@ a_cancelled_thread_leaves_no_lock_held(void **state)
     struct stage *s = *state;
     pthread_t thread;
 
+    SKIP_UNDER_TSAN();
     s->fake = fake_new(s->dir, play, NULL);
     stage_open(s, BREAKER_MODE_ZMQ, 0, 300);
     assert_int_equal(source_of(s->b), BREAKER_BY_DAEMON);
