@@ -178,7 +178,8 @@ a_service_is_adopted_as_it_was(void **state)
 {
     struct bk_breaker b;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT] = {
-        {.at_ns = 5, .text = "a"}, {0}, {.at_ns = 9, .text = "b"}};
+        {.at_ns = 5, .outcome = BK_FAILURE, .text = "a"},
+        {.at_ns = 9, .outcome = BK_TIMEOUT, .text = "b"}};
     struct bk_policy policy = policy_with("");
     (void)state;
     open_one("failure_threshold=1");
@@ -196,6 +197,41 @@ a_service_is_adopted_as_it_was(void **state)
     assert_string_equal(service("llm")->evidence[1].text, "b");
     assert_int_equal(service("llm")->evidence_next, 2);
     assert_true(bk_fleet_deadline(fleet) == b.open_until_ns);
+}
+
+/* Where the next outcome that counts is kept after an adoption. */
+static int
+place_of_next(const struct bk_evidence *evidence)
+{
+    struct bk_breaker b;
+    struct bk_policy policy = policy_with("");
+    begin_fleet(1, 1, 1, 0);
+    bk_breaker_init(&b, &policy, 0, 0);
+    assert_int_equal(
+        bk_fleet_adopt(fleet, SECONDS(1), 0, "llm", 1, &b, &policy, evidence),
+        BK_OK);
+    report("llm", BK_FAILURE, SECONDS(2));
+    for (int i = 0; i < BK_EVIDENCE_COUNT; i++)
+        if (service("llm")->evidence[i].at_ns == SECONDS(2))
+            return i;
+    return -1;
+}
+
+static void
+a_full_ring_goes_on_after_its_newest(void **state)
+{
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    (void)state;
+    for (int newest = 0; newest < BK_EVIDENCE_COUNT; newest++) {
+        for (int age = 0; age < BK_EVIDENCE_COUNT; age++) {
+            int at = (newest - age + BK_EVIDENCE_COUNT) % BK_EVIDENCE_COUNT;
+            evidence[at] =
+                (struct bk_evidence){.at_ns = 100 - age, .outcome = BK_FAILURE};
+        }
+        assert_int_equal(place_of_next(evidence),
+                         (newest + 1) % BK_EVIDENCE_COUNT);
+    }
+    assert_int_equal(place_of_next(no_evidence), 0);
 }
 
 static void
@@ -305,6 +341,7 @@ main(void)
         cmocka_unit_test(overrides_come_back_with_their_end),
         cmocka_unit_test(a_full_fleet_restores_no_more),
         cmocka_unit_test(a_service_is_adopted_as_it_was),
+        cmocka_unit_test(a_full_ring_goes_on_after_its_newest),
         cmocka_unit_test(what_is_not_sound_is_not_adopted),
         cmocka_unit_test(a_window_of_another_size_is_not_adopted),
         cmocka_unit_test(leases_are_adopted_where_they_fit),

@@ -175,7 +175,7 @@ evidence_comes_newest_first(void **state)
          .outcome = BK_FAILURE,
          .worker = "bot-3",
          .text = "503"},
-        {.at_ns = 0},
+        {.at_ns = SECONDS(9), .outcome = BK_SUCCESS}, /* empty */
         {.at_ns = SECONDS(4), .latency_ns = -1, .outcome = BK_TIMEOUT},
         {.at_ns = SECONDS(5), .outcome = BK_OUTCOME_COUNT},
     };
@@ -189,7 +189,7 @@ evidence_comes_newest_first(void **state)
                  "\"outcome\":\"failure\",\"latency_ms\":812,\"age_ms\":1204,"
                  "\"text\":\"503\"}]}");
     for (int i = 0; i < BK_EVIDENCE_COUNT; i++)
-        e[i] = (struct bk_evidence){.at_ns = 1 + i};
+        e[i] = (struct bk_evidence){.at_ns = i, .outcome = BK_FAILURE};
     row_with(e, MS(1));
     size_t shown = 0;
     for (const char *s = room; (s = strstr(s, "\"worker\"")) != NULL; s++)
