@@ -19,14 +19,17 @@
 #define PROCESSES_MAX 64
 #define SILENCE_MS 100
 #define RUN_MS (600 * 1000)
-/* What two busy cores and a sanitizer may add to a deadline. */
-#define SLACK_US 150000
+/* What a sanitizer and the way back may add to a deadline. How late a busy
+ * machine lets a process run again is measured beside, by its sleeps. */
+#define SLACK_US 50000
+#define PAUSE_NS 200000
 
 struct tally {
     uint64_t answered;
     uint64_t silent;
     uint64_t denied;
-    uint64_t worst_us;
+    uint64_t worst_us;      /* of a call to the library */
+    uint64_t worst_late_us; /* back from a sleep */
 };
 
 struct board {
@@ -116,11 +119,11 @@ no_log(void *context, enum breaker_log_level level, const char *sentence)
 }
 
 static void
-note_time(struct tally *tally, int64_t began_ns)
+note_time(uint64_t *worst_us, int64_t began_ns)
 {
     uint64_t took_us = (uint64_t)(herd_now_ns() - began_ns) / 1000;
-    if (took_us > tally->worst_us)
-        tally->worst_us = took_us;
+    if (took_us > *worst_us)
+        *worst_us = took_us;
 }
 
 static void
@@ -143,7 +146,7 @@ work_by_library(unsigned index)
                  (unsigned)(draw(&random) % run.services));
         int64_t began_ns = herd_now_ns();
         enum breaker_verdict verdict = breaker_acquire_name(b, name, &permit);
-        note_time(tally, began_ns);
+        note_time(&tally->worst_us, began_ns);
         tally->answered++;
         tally->denied += verdict == BREAKER_ALLOWED ? 0 : 1;
         if (verdict == BREAKER_ALLOWED) {
@@ -152,9 +155,11 @@ work_by_library(unsigned index)
                            draw(&random) % 100 < 60 ? BREAKER_FAILURE
                                                     : BREAKER_SUCCESS,
                            1000);
-            note_time(tally, began_ns);
+            note_time(&tally->worst_us, began_ns);
         }
-        herd_sleep_until(herd_now_ns() + 200000);
+        began_ns = herd_now_ns();
+        herd_sleep_until(began_ns + PAUSE_NS);
+        note_time(&tally->worst_late_us, began_ns + PAUSE_NS);
     }
     breaker_close(&b);
 }
@@ -184,6 +189,12 @@ wait_for_end_of_input(void)
     }
 }
 
+static uint64_t
+most(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -205,14 +216,17 @@ main(int argc, char **argv)
         sum.answered += t->answered;
         sum.silent += t->silent;
         sum.denied += t->denied;
-        if (t->worst_us > sum.worst_us)
-            sum.worst_us = t->worst_us;
+        sum.worst_us = most(sum.worst_us, t->worst_us);
+        sum.worst_late_us = most(sum.worst_late_us, t->worst_late_us);
     }
-    printf("mode=%s answered=%llu denied=%llu silent=%llu worst_us=%llu\n",
+    printf("mode=%s answered=%llu denied=%llu silent=%llu worst_us=%llu "
+           "machine_late_us=%llu\n",
            run.mode, (unsigned long long)sum.answered,
            (unsigned long long)sum.denied, (unsigned long long)sum.silent,
-           (unsigned long long)sum.worst_us);
-    if (sum.worst_us > BREAKER_DEADLINE_MS * 1000 + SLACK_US)
+           (unsigned long long)sum.worst_us,
+           (unsigned long long)sum.worst_late_us);
+    if (sum.worst_us >
+        BREAKER_DEADLINE_MS * 1000 + SLACK_US + 2 * sum.worst_late_us)
         herd_fail("a worker was blocked for %llu us",
                   (unsigned long long)sum.worst_us);
     return sum.answered > 0 ? 0 : 1;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 under load, over and over: nothing acknowledged is lost, generations
 never go back, remaining times are kept, no worker is blocked."""
+import contextlib
 import json
 import os
 import random
@@ -107,9 +108,12 @@ class Crash(harness.Case):
              "--processes", str(processes)], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=harness.die_with_parent)
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.kill)
+        self.addCleanup(self.end_process, process)
         return process
+
+    def end_process(self, process):
+        process.kill()
+        process.communicate(timeout=10)
 
     def end_load(self, process):
         said, _ = process.communicate(timeout=60)
@@ -121,6 +125,8 @@ class Crash(harness.Case):
         operator = daemon.operator()
         for i in range(8):
             operator.document(f"SET load-{i} recovery_timeout 40ms")
+        operator.document("SET numbered max_concurrent 100000")
+        operator.document("SET numbered retry_min_per_sec 1000")
         operator.document("SET timer recovery_timeout 2h")
         operator.document("SET timer max_recovery_timeout 2h")
         for _ in range(5):
@@ -141,6 +147,8 @@ class Crash(harness.Case):
             self.assertEqual(orders.faults, [])
             floor = dict(orders.acknowledged), dict(orders.set_acknowledged)
         for name in SERVICES:
+            if not floor[0][name] and floor[1][name] == 1:
+                continue  # nothing about it was ever answered
             service = client.service(name)
             value = client.document(f"CONFIG {name}")["config"]
             with orders.lock:
@@ -180,6 +188,15 @@ class Crash(harness.Case):
                                     newest.get(name, 0), name)
             newest[name] = service["generation"]
 
+    def check_ids(self, client, ids):
+        """Permits and tokens are numbered once, whatever was lost."""
+        lines = ["ACQUIRE numbered", "RETRY numbered 1 failure"] * 4
+        for answer in client.ask_all(*lines):
+            self.assertRegex(answer, "^(ALLOW|GRANT) ")
+            number = int(answer.split(" ")[2])
+            self.assertGreater(number, ids[-1])
+            ids.append(number)
+
     def crash_over_and_over(self, lose_segment, slack_ms):
         rng = random.Random(SEED)
         print(f"seed {SEED}, {ROUNDS} kills", flush=True)
@@ -190,7 +207,7 @@ class Crash(harness.Case):
                  self.load(daemon, "zmq", 1)]
         listener.start()
         orders.start()
-        known, newest, epochs = {}, {}, set()
+        known, newest, epochs, ids = {}, {}, set(), [0]
         for _ in range(ROUNDS):
             time.sleep(rng.uniform(0.02, 0.2))
             daemon.kill()
@@ -204,6 +221,7 @@ class Crash(harness.Case):
             self.check_events(client, listener, known)
             self.check_generations(client, listener, newest)
             self.check_times(client, slack_ms)
+            self.check_ids(client, ids)
             client.close()
         orders.stopping.set()
         listener.stopping.set()
@@ -215,6 +233,42 @@ class Crash(harness.Case):
         print(f"{orders.count} orders, {len(known)} events", flush=True)
         self.assertGreater(sum(orders.acknowledged.values()), 0)
         self.assertGreater(len(known), ROUNDS)
+
+    def test_killed_while_starting(self):
+        """A daemon that dies at any moment of its start loses nothing."""
+        rng = random.Random(SEED)
+        daemon = self.daemon().start()
+        self.prepare(daemon)
+        newest, ids = {}, [0]
+        for number in range(1, ROUNDS + 1):
+            client = Client(daemon.operator_path)
+            client.document(f"TRIP op-0 {HOUR_MS} {number}")
+            client.document(f"TRIP op-{number % 2 + 1} -")
+            client.document(f"RESET op-{number % 2 + 1} {number}")
+            self.check_ids(client, ids)
+            for service in client.document("STATUS")["services"]:
+                newest[service["name"]] = service["generation"]
+            client.close()
+            daemon.kill()
+            for _ in range(3):
+                if number % 2:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(daemon.segment_path)
+                daemon.spawn()
+                time.sleep(rng.uniform(0, 0.12))
+                daemon.kill()
+            daemon.start()
+            client = Client(daemon.operator_path)
+            for service in client.document("STATUS")["services"]:
+                name = service["name"]
+                self.assertGreaterEqual(service["generation"], newest[name])
+                newest.pop(name)
+            self.assertEqual(newest, {})
+            self.assertEqual(client.service("op-0")["override"]["reason"],
+                             str(number))
+            self.check_ids(client, ids)
+            self.check_times(client, 25 + 8 * ROUNDS)
+            client.close()
 
     def test_segment_kept(self):
         self.crash_over_and_over(lose_segment=False, slack_ms=25)
