@@ -15,29 +15,24 @@
 extern "C" {
 #endif
 
-/* Why, finer than an outcome: what retries are counted by. */
+/* What kind of trouble it was: for metrics, logs and people. The outcome alone
+ * decides what happens. */
 enum breaker_error_class {
-    BREAKER_ERROR_CLASS_NONE = 0,
-    BREAKER_ERROR_CLASS_DNS = 1,
-    BREAKER_ERROR_CLASS_CONNECT = 2, /* refused, unreachable */
-    BREAKER_ERROR_CLASS_TLS = 3,
-    BREAKER_ERROR_CLASS_RESET = 4,   /* broke off, or came short */
-    BREAKER_ERROR_CLASS_TIMEOUT = 5, /* ours, or the upstream's 408, 504 */
-    BREAKER_ERROR_CLASS_PROTOCOL = 6,
-    BREAKER_ERROR_CLASS_SERVER = 7, /* 5xx */
-    BREAKER_ERROR_CLASS_OVERLOADED = 8,
-    BREAKER_ERROR_CLASS_RATE_LIMIT = 9,
-    BREAKER_ERROR_CLASS_QUOTA = 10, /* the money is gone */
-    BREAKER_ERROR_CLASS_AUTH = 11,  /* key, token, account */
-    BREAKER_ERROR_CLASS_CONTEXT_LENGTH = 12,
-    BREAKER_ERROR_CLASS_INVALID_REQUEST = 13,
-    BREAKER_ERROR_CLASS_NOT_FOUND = 14,
-    BREAKER_ERROR_CLASS_LOCAL = 15, /* descriptors, memory, our own mistake */
-    BREAKER_ERROR_CLASS_CANCELLED = 16,
-    BREAKER_ERROR_CLASS_DENIED = 17, /* never tried: the breaker said no */
-    BREAKER_ERROR_CLASS_OTHER = 18,
-    BREAKER_ERROR_CLASS_COUNT
+    BREAKER_CLASS_NONE = 0, /* success */
+    BREAKER_CLASS_NETWORK = 1,
+    BREAKER_CLASS_TIMEOUT = 2,
+    BREAKER_CLASS_SERVER = 3, /* 5xx and like */
+    BREAKER_CLASS_OVERLOADED = 4,
+    BREAKER_CLASS_RATE_LIMIT = 5,
+    BREAKER_CLASS_REQUEST = 6,        /* this request is wrong */
+    BREAKER_CLASS_CONTEXT_LENGTH = 7, /* this request is too long */
+    BREAKER_CLASS_AUTH = 8,
+    BREAKER_CLASS_BILLING = 9,
+    BREAKER_CLASS_LOCAL = 10, /* trouble of our own */
+    BREAKER_CLASS_CANCELLED = 11,
+    BREAKER_CLASS_OTHER = 12
 };
+#define BREAKER_CLASS_COUNT 13
 
 /* Trouble of our own: reported as cancelled, so that it counts against nobody,
  * and never tried again. */
@@ -49,7 +44,7 @@ enum breaker_error_class {
 /* Something of the answer has reached the user: never tried again. */
 #define BREAKER_RESULT_STREAMED 4u
 
-#define BREAKER_RESULT_TEXT_SIZE 64
+#define BREAKER_RESULT_TEXT 64
 
 /* What came of one attempt. Plain data. */
 struct breaker_result {
@@ -59,7 +54,7 @@ struct breaker_result {
     uint64_t retry_after_ms; /* what the upstream asked for; 0: nothing */
     int32_t code;            /* HTTP status, CURLcode, errno: the user's */
     uint32_t error_class;    /* enum breaker_error_class */
-    char text[BREAKER_RESULT_TEXT_SIZE]; /* a short error for people, or "" */
+    char text[BREAKER_RESULT_TEXT]; /* a short error for people, or "" */
 };
 #define BREAKER_RESULT_INIT                           \
     {                                                 \
@@ -124,8 +119,8 @@ typedef void breaker_classifier(void *context,
                                 const struct breaker_http *answer,
                                 struct breaker_result *result);
 
-/* The word for a class: "rate_limit", "context_length", ...; "unknown". */
-BREAKER_API const char *breaker_error_class_name(int error_class);
+/* The word for a class (enum breaker_error_class): "rate_limit", "context_length", ...; "unknown". */
+BREAKER_API const char *breaker_class_name(int error_class);
 
 #ifdef __cplusplus
 }
