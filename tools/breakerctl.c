@@ -4,6 +4,7 @@
  * and the way from argv to one of them. */
 #include "tools/ctl_commands.h"
 #include "tools/ctl_out.h"
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,6 +73,17 @@ const struct ctl_command ctl_commands[] = {
      "Prints a line for each change of state or mode until interrupted, or until\n"
      "-n N were seen. With --json each line is a JSON document.",
      CTL_LIMIT, 0, 1, ctl_events},
+    {"run", "SERVICE [OPTIONS] -- COMMAND...", "guard a command as one call",
+     "Asks before COMMAND is run, reports what came of it, and runs it again when\n"
+     "it failed and the service's policy and retry budget grant that. Exits with\n"
+     "COMMAND's status, 75 when denied, 124 when its time was over, 127 or 126\n"
+     "when it cannot be started, 128 + N when signal N ended it.\n"
+     "\n"
+     "STATUSES is a list such as 69,75,100-110. Without lists: 0 success, 64 and\n"
+     "65 rejected, 77 critical, 124 timeout, 66, 71, 72, 73, 78, 126, 127 and\n"
+     "death by a signal our own trouble (no verdict), every other a failure.\n"
+     "A COMMAND that has written to stdout is not run again.",
+     CTL_RUN, 2, UINT_MAX, ctl_run},
     {"raw", "LINE...", "send lines of the protocol, print the answers",
      "Each LINE is one line of BRK/1; all travel in one message and the answer's\n"
      "frames are printed one a line, whatever they say. A permit taken this way\n"

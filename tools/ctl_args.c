@@ -9,6 +9,8 @@
 
 /* More lines than anybody reads; also the bound of a question for history. */
 #define LIMIT_MAX 10000
+/* More attempts than any policy grants. */
+#define ATTEMPTS_MAX 1000
 
 struct option_row {
     enum ctl_option option;
@@ -89,6 +91,47 @@ read_limit(struct ctl *c, const char *value)
 }
 
 static bool
+read_attempts(struct ctl *c, const char *value)
+{
+    return bk_read_number(value, strlen(value), &c->max_attempts) &&
+           c->max_attempts > 0 && c->max_attempts <= ATTEMPTS_MAX;
+}
+
+static bool
+read_timeout(struct ctl *c, const char *value)
+{
+    return bk_read_duration(value, strlen(value), &c->timeout_ns) &&
+           c->timeout_ns > 0;
+}
+
+static bool
+read_wait(struct ctl *c, const char *value)
+{
+    return bk_read_duration(value, strlen(value), &c->wait_ns);
+}
+
+static bool
+read_retry_on(struct ctl *c, const char *value)
+{
+    c->retry_on = value;
+    return true;
+}
+
+static bool
+read_critical_on(struct ctl *c, const char *value)
+{
+    c->critical_on = value;
+    return true;
+}
+
+static bool
+read_reject_on(struct ctl *c, const char *value)
+{
+    c->reject_on = value;
+    return true;
+}
+
+static bool
 read_flag(struct ctl *c, const char *value)
 {
     (void)c;
@@ -117,6 +160,22 @@ static const struct option_row option_rows[] = {
     {CTL_DB, 0, "db", "FILE", "the daemon's database file", read_db},
     {CTL_OPERATOR, 0, "operator", NULL,
      "use the operators' endpoint, not the workers'", read_flag},
+    {CTL_ATTEMPTS, 0, "max-attempts", "N",
+     "at most N attempts (1 to 1000; the policy holds too)", read_attempts},
+    {CTL_TIMEOUT, 0, "timeout", "DURATION",
+     "end an attempt after this long (TERM, KILL 5 s later)", read_timeout},
+    {CTL_WAIT, 0, "wait", "DURATION",
+     "when denied, wait for the circuit, in all this long", read_wait},
+    {CTL_RETRY_ON, 0, "retry-on", "STATUSES",
+     "failures of the service; other statuses are then the\n"
+     "command's own trouble (else every one not explained)",
+     read_retry_on},
+    {CTL_CRITICAL_ON, 0, "critical-on", "STATUSES",
+     "bad credentials or account: never retried", read_critical_on},
+    {CTL_REJECT_ON, 0, "reject-on", "STATUSES",
+     "the service is well but refused this call", read_reject_on},
+    {CTL_RETRY_OUTPUT, 0, "retry-output", NULL,
+     "retry even when the command has written output", read_flag},
     {CTL_COMMON, 'h', "help", NULL, "show this help", read_help},
     {CTL_COMMON, 0, "version", NULL, "show the version", read_version},
 };

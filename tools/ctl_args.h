@@ -27,7 +27,16 @@ enum ctl_option {
     CTL_YES = 1U << 5,
     CTL_LIMIT = 1U << 6,
     CTL_DB = 1U << 7,
-    CTL_OPERATOR = 1U << 8
+    CTL_OPERATOR = 1U << 8,
+    CTL_ATTEMPTS = 1U << 9,
+    CTL_TIMEOUT = 1U << 10,
+    CTL_WAIT = 1U << 11,
+    CTL_RETRY_ON = 1U << 12,
+    CTL_CRITICAL_ON = 1U << 13,
+    CTL_REJECT_ON = 1U << 14,
+    CTL_RETRY_OUTPUT = 1U << 15,
+    CTL_RUN = CTL_ATTEMPTS | CTL_TIMEOUT | CTL_WAIT | CTL_RETRY_ON |
+              CTL_CRITICAL_ON | CTL_REJECT_ON | CTL_RETRY_OUTPUT
 };
 
 /* What the command line said. Strings point into argv. */
@@ -35,8 +44,14 @@ struct ctl {
     const char *dir; /* NULL: not given */
     const char *db;  /* NULL: not given */
     const char *reason;
-    int64_t for_ns; /* BK_NEVER: no end given */
-    uint64_t limit; /* 0: not given */
+    int64_t for_ns;        /* BK_NEVER: no end given */
+    uint64_t limit;        /* 0: not given */
+    uint64_t max_attempts; /* 0: not given */
+    int64_t timeout_ns;    /* 0: not given */
+    int64_t wait_ns;       /* 0: not given */
+    const char *retry_on;  /* lists of exit statuses; NULL: not given */
+    const char *critical_on;
+    const char *reject_on;
     unsigned given; /* options that were there, enum ctl_option */
     bool is_json;
     bool wants_help;
