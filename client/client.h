@@ -6,6 +6,7 @@
  * the world: everything that belongs to one process and that a forked child
  * makes anew. */
 #include "client/attach.h"
+#include "client/call_numbers.h"
 #include "client/fork_page.h"
 #include "client/local.h"
 #include "client/log.h"
@@ -35,6 +36,7 @@ struct world {
     struct local local;
     struct log_memory log;
     struct numbers numbers;
+    struct call_numbers calls;
     pthread_mutex_t names_lock;
     _Atomic uint64_t random;
     _Atomic int outage; /* enum outage */
