@@ -36,3 +36,9 @@ client_unit(daemon "daemon")
 target_compile_definitions(test_client_daemon
     PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
 add_dependencies(test_client_daemon breakerd)
+
+# The table of classification.
+add_executable(test_classify test_classify.c)
+target_link_libraries(test_classify PRIVATE client_stage)
+add_test(NAME client_classify COMMAND test_classify)
+set_tests_properties(client_classify PROPERTIES LABELS "client;fast" TIMEOUT 60)
