@@ -42,3 +42,6 @@ add_executable(test_classify test_classify.c)
 target_link_libraries(test_classify PRIVATE client_stage)
 add_test(NAME client_classify COMMAND test_classify)
 set_tests_properties(client_classify PROPERTIES LABELS "client;fast" TIMEOUT 60)
+
+# Whole calls: the machine in virtual time.
+client_unit(call "fast")
