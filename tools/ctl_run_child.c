@@ -16,8 +16,6 @@
 #include <time.h>
 #include <unistd.h>
 
-extern char **environ;
-
 #define RELAY_SIZE 65536
 #define STATUS_NOT_FOUND 127
 #define STATUS_NOT_STARTED 126
@@ -260,6 +258,16 @@ pass_output(struct child *c)
     }
 }
 
+/* What the command wrote, if there is anything; the end of it when the command
+ * has ended, though somebody it left behind may hold it open. */
+static void
+drain(struct child *c, bool is_ready)
+{
+    if ((is_ready || c->has_ended) && !take_output(c) && c->has_ended &&
+        c->output >= 0)
+        end_output(c);
+}
+
 static void
 take_time(struct child *c, int64_t now)
 {
@@ -298,14 +306,12 @@ turn(struct child *c)
     if (fds[0].revents != 0)
         take_signals(c);
     reap(c);
-    if (is_full && fds[1].revents == 0 && c->has_ended && c->end->told != 0)
-        end_output(c); /* told to end, and nobody reads */
-    else if (is_full && fds[1].revents != 0)
+    if (is_full && fds[1].revents != 0)
         pass_output(c);
-    else if (!is_full && c->output >= 0 &&
-             (fds[1].revents != 0 || c->has_ended) && !take_output(c) &&
-             c->has_ended && c->output >= 0)
-        end_output(c); /* somebody else holds it open: not waited for */
+    else if (is_full && c->has_ended && c->end->told != 0)
+        end_output(c); /* told to end, and nobody reads */
+    else if (!is_full && c->output >= 0)
+        drain(c, fds[1].revents != 0);
     take_time(c, now_ns());
 }
 
