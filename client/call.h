@@ -92,10 +92,11 @@ struct breaker_call {
     bool has_token;
     bool is_told; /* the last attempt is reported */
     bool is_parked;
-    uint32_t failed;        /* attempts at this service */
-    uint32_t polls;         /* unknown waits in a row */
-    int64_t attempt_ns;     /* began */
-    int64_t retry_at_ns;    /* the upstream's Retry-After ends; 0: none */
+    bool rides_out;      /* the fleet's attempts are used up, but it is down */
+    uint32_t failed;     /* attempts at this service */
+    uint32_t polls;      /* unknown waits in a row */
+    int64_t attempt_ns;  /* began */
+    int64_t retry_at_ns; /* the upstream's Retry-After ends; 0: none */
     int64_t token_grace_ns; /* the token is worth waiting for until then */
     uint64_t ttl_ms;
     int64_t lease_ns;   /* asked for or renewed */

@@ -37,6 +37,7 @@ start(struct breaker_call *c)
     c->attempt_ns = c->now_ns;
     c->lease_ns = c->now_ns;
     c->is_told = false;
+    c->rides_out = false;
     c->polls = 0;
     c->phase = CALL_OUT;
 }
@@ -254,7 +255,9 @@ number_asked(const struct breaker_call *c)
                         : c->policy.max_attempts;
     uint32_t last = most > 1 ? most - 1 : 1;
 
-    return c->how.max_attempts > 0 && c->failed > last ? last : c->failed;
+    return (c->how.max_attempts > 0 || c->rides_out) && c->failed > last
+               ? last
+               : c->failed;
 }
 
 static int64_t
@@ -269,7 +272,7 @@ delay_of(const struct breaker_call *c)
         return granted_ns;
     if (how->base_delay_ms == 0 && how->max_delay_ms == 0 &&
         how->multiplier_pct == 0 && how->jitter == BREAKER_JITTER_DEFAULT &&
-        number_asked(c) == c->failed)
+        (c->rides_out || number_asked(c) == c->failed))
         return granted_ns;
     if (how->base_delay_ms > 0)
         p.base_delay_ns =
@@ -319,41 +322,69 @@ granted(struct breaker_call *c)
 }
 
 static bool
-may_wait_for_token(const struct breaker_call *c)
+ask_for_token(struct breaker_call *c)
+{
+    uint64_t after_ms = 0;
+    bool is_granted;
+
+    /* What is left of it; when it is over, no backoff begins anew. */
+    if (c->retry_at_ns != 0)
+        after_ms = c->is_told ? ms_up(c->retry_at_ns - c->now_ns)
+                              : c->last.retry_after_ms;
+    is_granted = c->door->retry(c->world, c->service, number_asked(c),
+                                (enum breaker_outcome)c->last.outcome, after_ms,
+                                &c->token) == BREAKER_ALLOWED;
+    c->sum.reason = is_granted ? BREAKER_REASON_NONE : c->token.reason;
+    c->sum.retry_after_ms = is_granted ? 0 : c->token.retry_after_ms;
+    return is_granted;
+}
+
+static bool
+park_for_token(struct breaker_call *c)
 {
     return call_stop_of(c->token.reason) == BREAKER_STOP_OPEN &&
-           call_waits(c) && call_next_member(c) < 0;
+           call_waits(c) && call_next_member(c) < 0 &&
+           call_park(c, (int64_t)c->token.retry_after_ms * BK_NS_PER_MS,
+                     CALL_ASKING);
+}
+
+/* The fleet's attempts are used up. When the service is down by the fleet's own
+ * verdict, which this very failure may have brought about, a call that waits is
+ * not at its end: attempts count while the service is thought to be up. */
+static bool
+ride_out(struct breaker_call *c)
+{
+    if (c->token.reason != BREAKER_REASON_MAX_ATTEMPTS || c->rides_out ||
+        !call_waits(c) || call_next_member(c) >= 0)
+        return false;
+    call_report(c, false);
+    c->rides_out = true;
+    if (ask_for_token(c)) {
+        c->door->give_back(c->world, &c->token);
+        c->token.reason = BREAKER_REASON_MAX_ATTEMPTS;
+        c->sum.reason = BREAKER_REASON_MAX_ATTEMPTS;
+        return false;
+    }
+    if (park_for_token(c))
+        return true;
+    c->token.reason = BREAKER_REASON_MAX_ATTEMPTS;
+    return false;
 }
 
 void
 call_ask_retry(struct breaker_call *c)
 {
     enum breaker_stop stop = own_bar(c);
-    uint64_t after_ms = 0;
 
     if (stop != BREAKER_STOP_SUCCESS) {
         call_report(c, false);
         call_give_up(c, stop);
-        return;
-    }
-    /* What is left of it; when it is over, no backoff begins anew. */
-    if (c->retry_at_ns != 0)
-        after_ms = c->is_told ? ms_up(c->retry_at_ns - c->now_ns)
-                              : c->last.retry_after_ms;
-    if (c->door->retry(c->world, c->service, number_asked(c),
-                       (enum breaker_outcome)c->last.outcome, after_ms,
-                       &c->token) == BREAKER_ALLOWED) {
+    } else if (ask_for_token(c)) {
         granted(c);
-        return;
-    }
-    c->sum.reason = c->token.reason;
-    c->sum.retry_after_ms = c->token.retry_after_ms;
-    if (may_wait_for_token(c) &&
-        call_park(c, (int64_t)c->token.retry_after_ms * BK_NS_PER_MS,
-                  CALL_ASKING)) {
+    } else if (park_for_token(c)) {
         call_report(c, true);
-        return;
+    } else if (!ride_out(c)) {
+        call_report(c, false);
+        call_give_up(c, call_stop_of(c->token.reason));
     }
-    call_report(c, false);
-    call_give_up(c, call_stop_of(c->token.reason));
 }

@@ -51,7 +51,10 @@ put_printable(struct bk_text *text, const char *s)
     for (; *s != '\0'; s++) {
         unsigned char ch = (unsigned char)*s;
 
-        bk_text_put_char(text, ch < ' ' || ch == 0x7f ? '?' : *s);
+        if (ch < ' ' || ch == 0x7f)
+            bk_text_put_char(text, '?');
+        else
+            bk_text_put_char(text, *s);
     }
 }
 

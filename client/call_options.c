@@ -60,8 +60,8 @@ lay_chain(struct breaker_call *c, struct breaker_service *service)
     c->members[0] = service;
     if (c->how.service_count > 0) {
         c->member_count = (uint32_t)c->how.service_count;
-        memcpy(c->members, c->how.services,
-               c->how.service_count * sizeof c->members[0]);
+        for (uint32_t i = 0; i < c->member_count; i++)
+            c->members[i] = c->how.services[i];
     } else if (service != NULL) {
         uint32_t count = c->door->route(c->world, service, c->members);
 

@@ -27,6 +27,11 @@
  *    fleet's number still needs a token of the fleet's budget, so a fleet that
  *    gets larger numbers does not send more. Where the fleet allows a single
  *    attempt, or has retries off, there is none.
+ *  - A call that waits (below) does not end at the fleet's max_attempts while
+ *    the service is open: attempts count while it is thought to be up. A
+ *    max_attempts of the call's own ends it in any case.
+ *  - A retry in hand outlasts a denial of a moment (250 ms, or a tenth of its
+ *    delay), also where denied calls fail.
  *  - retry_on can only take outcomes away.
  *  - A Retry-After of the upstream is waited for exactly, whatever the delays. */
 #include "breaker/classify.h"

@@ -45,3 +45,8 @@ set_tests_properties(client_classify PROPERTIES LABELS "client;fast" TIMEOUT 60)
 
 # Whole calls: the machine in virtual time.
 client_unit(call "fast")
+# And with the real daemon.
+client_unit(call_daemon "daemon")
+target_compile_definitions(test_client_call_daemon
+    PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
+add_dependencies(test_client_call_daemon breakerd)

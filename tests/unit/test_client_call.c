@@ -575,6 +575,36 @@ a_retry_that_is_denied_waits_and_asks_again(void **state)
                                  "60040 report a success 0 us 0\n");
 }
 
+/* The third failure opens the breaker: the call is not at its end then. It is
+ * when the service is thought to be up. */
+static void
+used_up_attempts_ride_out_an_outage(void **state)
+{
+    struct play *p = *state;
+
+    p->how.on_deny = BREAKER_ON_DENY_WAIT;
+    assert_int_equal(
+        play(p, p->a,
+             ARRAY("allow", "grant 1", "allow", "grant 1", "allow",
+                   "deny max_attempts 0", "deny open 5000", "grant 1", "allow",
+                   "deny max_attempts 0", "grant 1"),
+             ARRAY("failure", "failure", "failure", "timeout")),
+        BREAKER_STOP_MAX_ATTEMPTS);
+    assert_non_null(strstr(p->said,
+                           "2 retry a 3 failure 0: deny max_attempts 0\n"
+                           "2 report a failure 0 us 0\n"
+                           "2 retry a 2 failure 0: deny open 5000\n"
+                           "5002 retry a 2 failure 0: grant 1\n"
+                           "5003 acquire a 4 ttl=32000: allow\n"
+                           "5003 attempt a 4 timeout=30000\n"
+                           "5003 retry a 4 timeout 0: deny max_attempts 0\n"
+                           "5003 report a timeout 0 us 0\n"
+                           "5003 retry a 2 timeout 0: grant 1\n"
+                           "5003 give back a\n"));
+    assert_int_equal(p->call.sum.attempts, 4);
+    assert_int_equal(p->call.sum.reason, BREAKER_REASON_MAX_ATTEMPTS);
+}
+
 static void
 a_lost_token_is_replaced_once(void **state)
 {
@@ -845,6 +875,7 @@ main(void)
         ROW(what_does_not_fit_is_not_waited_for),
         ROW(parked_calls_are_bounded),
         ROW(a_retry_that_is_denied_waits_and_asks_again),
+        ROW(used_up_attempts_ride_out_an_outage),
         ROW(a_lost_token_is_replaced_once),
         ROW(a_cancelled_sleep_gives_its_token_back),
         ROW(an_attempt_that_is_out_is_told_cancelled),
