@@ -50,7 +50,10 @@ foreach(name call call_chain)
     target_sources(test_client_${name} PRIVATE client_call_play.c)
 endforeach()
 # And with the real daemon.
-client_unit(call_daemon "daemon")
-target_compile_definitions(test_client_call_daemon
-    PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
-add_dependencies(test_client_call_daemon breakerd)
+foreach(name call_daemon call_fleet)
+    client_unit(${name} "daemon")
+    target_sources(test_client_${name} PRIVATE client_breakerd.c)
+    target_compile_definitions(test_client_${name}
+        PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
+    add_dependencies(test_client_${name} breakerd)
+endforeach()

@@ -4,21 +4,17 @@
  * machine's. */
 #define _GNU_SOURCE
 #include "breaker/retry.h"
-#include "client_stage.h"
+#include "client_breakerd.h"
 #include "unit.h"
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/time.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* A loaded machine adds to every wait. */
 #define SLACK_MS 400
-
-static pid_t daemon_pid;
 
 static const char config[] = "[defaults]\n"
                              "base_delay = 20ms\n"
@@ -32,70 +28,19 @@ static const char config[] = "[defaults]\n"
                              "failure_threshold = 2\n"
                              "recovery_timeout = 300ms\n"
                              "success_threshold = 1\n"
-                             "[service refused]\n"
-                             "mode = auto\n"
-                             "[service stubborn]\n"
-                             "failure_threshold = 0\n"
-                             "base_delay = 10ms\n"
                              "[route chat]\n"
                              "services = gpt-4, gpt-3.5, ollama\n";
-
-static void
-start_daemon(struct stage *s)
-{
-    char db[128];
-    char conf[128];
-    struct breaker_options options = BREAKER_OPTIONS_INIT;
-    struct breaker *probe;
-    FILE *f;
-    bool is_up = false;
-
-    stage_path(s, "b.db", db);
-    stage_path(s, "b.conf", conf);
-    f = fopen(conf, "w");
-    assert_non_null(f);
-    assert_true(fputs(config, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    daemon_pid = fork();
-    if (daemon_pid == 0) {
-        execl(BREAKERD, "breakerd", "-c", conf, "--dir", s->dir, "--db", db,
-              (char *)NULL);
-        _exit(127);
-    }
-    options.dir = s->dir;
-    options.mode = BREAKER_MODE_ZMQ;
-    options.deadline_ms = 200;
-    probe = breaker_open(&options);
-    for (int i = 0; i < 100 && !is_up; i++) {
-        is_up = breaker_ping(probe, NULL) == 0;
-        sleep_ms(is_up ? 0 : 50);
-    }
-    breaker_close(&probe);
-    assert_true(is_up);
-}
-
-static void
-end_daemon(int signal_number)
-{
-    int status;
-
-    if (daemon_pid <= 0)
-        return;
-    kill(daemon_pid, signal_number);
-    (void)waitpid(daemon_pid, &status, 0);
-    daemon_pid = 0;
-}
 
 static int
 up(void **state)
 {
     struct stage *s;
 
-    daemon_pid = 0;
+    breakerd_pid = 0;
     if (stage_up(state) != 0)
         return -1;
     s = *state;
-    start_daemon(s);
+    breakerd_start(s, config);
     stage_open(s, BREAKER_MODE_AUTO, 0, 2000);
     return 0;
 }
@@ -106,22 +51,8 @@ down(void **state)
     struct stage *s = *state;
 
     breaker_close(&s->b);
-    end_daemon(SIGTERM);
+    breakerd_end(SIGTERM);
     return stage_down(state);
-}
-
-/* A number of the service's status. */
-static double
-number_in(struct stage *s, const char *name, const char *key)
-{
-    char json[8192];
-    char *at;
-
-    assert_true(breaker_status(breaker_service(s->b, name), json, sizeof json) >
-                0);
-    at = strstr(json, key);
-    assert_non_null(at);
-    return strtod(at + strlen(key), NULL);
 }
 
 /* ---- an upstream that does as it is told ---- */
@@ -159,7 +90,7 @@ serve(void *context, const struct breaker_attempt *a,
         result->retry_after_ms = u->retry_after_ms;
     result->code = (int32_t)u->seen;
     if (u->kill_at_first != 0) {
-        end_daemon(SIGKILL);
+        breakerd_end(SIGKILL);
         u->kill_at_first = 0;
     }
     u->seen++;
@@ -221,7 +152,7 @@ success_retry_and_exhaustion(void **state)
     assert_int_equal(n.by_class[BREAKER_CLASS_TIMEOUT], 2);
     assert_int_equal(n.retries_by_class[BREAKER_CLASS_TIMEOUT], 1);
     assert_int_equal(n.retries_by_class[BREAKER_CLASS_OTHER], 2);
-    assert_int_equal(number_in(s, "llm", "\"granted\":"), 3);
+    assert_int_equal(breakerd_number(s, "llm", "\"granted\":"), 3);
 }
 
 static void
@@ -237,9 +168,9 @@ auth_and_context_length_get_one_attempt(void **state)
     assert_int_equal(make(s, "llm", NULL, &length, &sum),
                      BREAKER_STOP_NOT_RETRYABLE);
     assert_int_equal(auth.seen + length.seen, 2);
-    assert_int_equal(number_in(s, "llm", "\"critical\":"), 1);
-    assert_int_equal(number_in(s, "llm", "\"rejected\":"), 1);
-    assert_int_equal(number_in(s, "llm", "\"granted\":"), 0);
+    assert_int_equal(breakerd_number(s, "llm", "\"critical\":"), 1);
+    assert_int_equal(breakerd_number(s, "llm", "\"rejected\":"), 1);
+    assert_int_equal(breakerd_number(s, "llm", "\"granted\":"), 0);
 }
 
 static void
@@ -269,7 +200,7 @@ the_budget_ends(void **state)
     assert_int_equal(u.seen, 2);
     assert_int_equal(sum.result.outcome, BREAKER_FAILURE);
     assert_int_equal(sum.result.code, 1);
-    assert_int_equal(number_in(s, "poor", "\"granted\":"), 1);
+    assert_int_equal(breakerd_number(s, "poor", "\"granted\":"), 1);
 }
 
 /* The breaker opens under the calls and closes again: with a deadline nobody
@@ -286,7 +217,7 @@ an_open_breaker_is_ridden_out(void **state)
 
     how.deadline_ms = 10000;
     assert_int_equal(make(s, "quick", &how, &u, &sum), BREAKER_STOP_SUCCESS);
-    assert_true(number_in(s, "quick", "\"opened\":") >= 1);
+    assert_true(breakerd_number(s, "quick", "\"opened\":") >= 1);
     assert_true(sum.elapsed_us >= 500000);
     assert_int_equal(breaker_call_stats(s->b, &n), 0);
     assert_true(n.parked >= 1);
@@ -337,7 +268,7 @@ cancelled_while_it_sleeps(void **state)
     how.cancel = cancel;
     (void)make(s, "patient", NULL, &(struct upstream){.seen = 0}, &sum);
     (void)breaker_ping(s->b, NULL);
-    before = number_in(s, "patient", "\"balance\":");
+    before = breakerd_number(s, "patient", "\"balance\":");
     assert_int_equal(pthread_create(&thread, NULL, cancel_soon, NULL), 0);
     assert_int_equal(make(s, "patient", &how, &u, &sum),
                      BREAKER_STOP_CANCELLED);
@@ -349,8 +280,8 @@ cancelled_while_it_sleeps(void **state)
     assert_int_equal(sum.result.outcome, BREAKER_FAILURE);
     assert_int_equal(u.seen, 1);
     /* The token came back: what the call deposited is there as well. */
-    assert_int_equal(number_in(s, "patient", "\"granted\":"), 1);
-    assert_true(number_in(s, "patient", "\"balance\":") > before);
+    assert_int_equal(breakerd_number(s, "patient", "\"granted\":"), 1);
+    assert_true(breakerd_number(s, "patient", "\"balance\":") > before);
     breaker_cancel_free(&cancel);
 }
 
@@ -429,7 +360,7 @@ the_daemon_is_killed_under_a_call(void **state)
     struct breaker_summary sum = BREAKER_SUMMARY_INIT;
 
     (void)make(s, "llm", NULL, &(struct upstream){.seen = 0}, &sum);
-    u.kill_at_first = daemon_pid;
+    u.kill_at_first = breakerd_pid;
     assert_int_equal(make(s, "llm", NULL, &u, &sum), BREAKER_STOP_SUCCESS);
     assert_int_equal(u.seen, 3);
     assert_true(sum.elapsed_us < 5000000);
@@ -454,117 +385,6 @@ the_environment_without_a_daemon(void **state)
     assert_true(sum.elapsed_us < 500000);
     assert_int_equal(unsetenv("RETRY_MAX_ATTEMPTS"), 0);
     assert_int_equal(unsetenv("RETRY_BASE_DELAY"), 0);
-}
-
-/* ---- no amplification ---- */
-
-#define PROCESSES 64
-#define RATIO_PCT 20
-#define RESERVE_A_SECOND 1
-#define RETRY_TTL 10
-
-struct board {
-    _Atomic uint64_t calls;
-    _Atomic uint64_t attempts;
-};
-
-static void
-always_fail(void *context, const struct breaker_attempt *a,
-            struct breaker_result *result)
-{
-    struct board *board = context;
-
-    (void)a;
-    board->attempts++;
-    sleep_ms(25);
-    result->outcome = BREAKER_FAILURE;
-}
-
-static void
-quiet(void *context, enum breaker_log_level level, const char *sentence)
-{
-    (void)context;
-    (void)level;
-    (void)sentence;
-}
-
-static int
-be_a_worker(const char *dir, struct board *board, int64_t end_ns)
-{
-    struct breaker_options o = BREAKER_OPTIONS_INIT;
-    struct breaker *b;
-
-    o.dir = dir;
-    o.log = quiet;
-    o.deadline_ms = 2000;
-    b = breaker_open(&o);
-    if (b == NULL)
-        return 1;
-    while (mono_ns() < end_ns) {
-        board->calls++;
-        if (breaker_call(breaker_service(b, "stubborn"), NULL, always_fail,
-                         board, NULL) < 0)
-            return 1;
-    }
-    breaker_close(&b);
-    return 0;
-}
-
-/* With `kill_after_ms` the daemon is killed under the workers. Each reserve, the
- * fleet's and the sum of the workers' shares of it, is there once. */
-static void
-amplify(struct stage *s, int64_t run_ms, int64_t kill_after_ms)
-{
-    struct board *board = mmap(NULL, sizeof *board, PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    int64_t start_ns = mono_ns();
-    uint64_t reserves = kill_after_ms > 0 ? 2 : 1;
-    pid_t pids[PROCESSES];
-    uint64_t retries;
-    uint64_t most;
-    uint64_t seconds;
-
-    assert_true(board != MAP_FAILED);
-    for (int i = 0; i < PROCESSES; i++) {
-        pids[i] = fork();
-        if (pids[i] == 0)
-            _exit(be_a_worker(s->dir, board, start_ns + MS(run_ms)));
-        assert_true(pids[i] > 0);
-    }
-    if (kill_after_ms > 0) {
-        sleep_ms(kill_after_ms);
-        end_daemon(SIGKILL);
-    }
-    for (int i = 0; i < PROCESSES; i++) {
-        int status = 0;
-
-        assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
-        assert_int_equal(status, 0);
-    }
-    seconds = (uint64_t)((mono_ns() - start_ns) / 1000000000 + 1);
-    retries = board->attempts - board->calls;
-    most = board->calls * RATIO_PCT / 100 +
-           RESERVE_A_SECOND * (seconds + reserves * RETRY_TTL);
-    printf("%s: %llu calls, %llu retries, at most %llu\n",
-           kill_after_ms > 0 ? "daemon killed" : "daemon up",
-           (unsigned long long)board->calls, (unsigned long long)retries,
-           (unsigned long long)most);
-    assert_true(board->calls > PROCESSES);
-    assert_true(retries > board->calls * RATIO_PCT / 100 / 2);
-    assert_true(retries <= most);
-    (void)munmap(board, sizeof *board);
-}
-
-static void
-retries_stay_a_share_of_calls(void **state)
-{
-    amplify(*state, 3000, 0);
-}
-
-static void
-and_when_the_daemon_is_killed(void **state)
-{
-    amplify(*state, 7000, 1500);
 }
 
 /* ---- driven by the caller ---- */
@@ -619,8 +439,6 @@ main(void)
         ROW(a_route_is_walked),
         ROW(the_daemon_is_killed_under_a_call),
         ROW(the_environment_without_a_daemon),
-        ROW(retries_stay_a_share_of_calls),
-        ROW(and_when_the_daemon_is_killed),
         ROW(an_event_loop_drives_a_call),
     };
 
