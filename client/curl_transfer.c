@@ -95,6 +95,19 @@ after_ms(int64_t now_ns, uint64_t ms)
                : BK_NEVER;
 }
 
+/* libcurl has one word for a scheme it does not know and for an answer that is no
+ * HTTP; only the latter comes of a request that was sent. */
+static CURLcode
+straighten(const struct curl_transfer *t, CURLcode code)
+{
+    long sent = 0;
+
+    (void)curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &sent);
+    return code == CURLE_UNSUPPORTED_PROTOCOL && sent > 0
+               ? CURLE_WEIRD_SERVER_REPLY
+               : code;
+}
+
 /* What the answer comes to, by its status when there is one that says failure,
  * else by how libcurl fared. */
 static void
@@ -117,7 +130,7 @@ classify(struct curl_transfer *t, CURLcode code, struct breaker_result *result)
     else if (is_answer && code != CURLE_ABORTED_BY_CALLBACK)
         breaker_classify_http(&http, result);
     else
-        breaker_classify_curl((int)code, (int)os_error, result);
+        breaker_classify_curl((int)straighten(t, code), (int)os_error, result);
     if (t->options.classify != NULL)
         t->options.classify(t->options.classify_context,
                             is_answer ? &http : NULL, result);
