@@ -17,7 +17,7 @@ if(NOT BREAKERD_SANITIZE)
     target_link_options(breaker_cache PRIVATE -Wl,-z,defs)
 endif()
 set_target_properties(breaker_cache PROPERTIES
-    OUTPUT_NAME breaker-cache EXPORT_NAME cache
+    OUTPUT_NAME breaker-cache
     VERSION ${PROJECT_VERSION} SOVERSION 0 C_VISIBILITY_PRESET hidden
     LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/cache.map)
 
@@ -38,7 +38,7 @@ target_link_libraries(breaker_cache_static INTERFACE
     $<BUILD_INTERFACE:PkgConfig::SQLITE> $<INSTALL_INTERFACE:sqlite3>
     Threads::Threads)
 set_target_properties(breaker_cache_static PROPERTIES
-    LINKER_LANGUAGE C OUTPUT_NAME breaker-cache EXPORT_NAME cache_static)
+    LINKER_LANGUAGE C OUTPUT_NAME breaker-cache)
 
 foreach(library breaker_cache breaker_cache_static)
     target_include_directories(${library} PUBLIC
