@@ -16,6 +16,12 @@ ms_up(int64_t ns)
     return ms > 0 ? ms : 1;
 }
 
+static int64_t
+ns_of(uint64_t ms)
+{
+    return (int64_t)(ms < CALL_MS_MAX ? ms : CALL_MS_MAX) * BK_NS_PER_MS;
+}
+
 static void
 start(struct breaker_call *c)
 {
@@ -89,10 +95,7 @@ allowed(struct breaker_call *c)
 static void
 denied(struct breaker_call *c)
 {
-    int64_t known_ns = (int64_t)(c->permit.retry_after_ms < CALL_MS_MAX
-                                     ? c->permit.retry_after_ms
-                                     : CALL_MS_MAX) *
-                       BK_NS_PER_MS;
+    int64_t known_ns = ns_of(c->permit.retry_after_ms);
 
     c->sum.reason = c->permit.reason;
     c->sum.retry_after_ms = c->permit.retry_after_ms;
@@ -140,8 +143,8 @@ call_ask(struct breaker_call *c)
 
 /* ---- an outcome ---- */
 
-void
-call_report(struct breaker_call *c, bool will_retry)
+static void
+report(struct breaker_call *c, bool will_retry, uint32_t flags)
 {
     struct breaker_details details = BREAKER_DETAILS_INIT;
     enum breaker_outcome outcome = (enum breaker_outcome)c->last.outcome;
@@ -152,6 +155,7 @@ call_report(struct breaker_call *c, bool will_retry)
     details.latency_us = (c->now_ns - c->attempt_ns) / BK_NS_PER_US;
     details.text = c->last.text[0] != '\0' ? c->last.text : NULL;
     details.will_retry = will_retry;
+    details.flags = flags;
     if ((c->last.flags & BREAKER_RESULT_LOCAL) != 0)
         outcome = BREAKER_CANCELLED;
     else if ((c->last.flags & BREAKER_RESULT_DELAY_ONLY) != 0 &&
@@ -160,6 +164,12 @@ call_report(struct breaker_call *c, bool will_retry)
     else if (outcome == BREAKER_RATE_LIMITED)
         details.retry_after_ms = c->last.retry_after_ms;
     c->door->report(c->world, &c->permit, outcome, &details);
+}
+
+void
+call_report(struct breaker_call *c, bool will_retry)
+{
+    report(c, will_retry, 0);
 }
 
 /* For numbers, when the maker of the attempt did not say. */
@@ -185,11 +195,7 @@ take_result(struct breaker_call *c, const struct breaker_result *result)
         c->last.error_class = class_of[c->last.outcome];
     c->retry_at_ns = 0;
     if (c->last.retry_after_ms > 0)
-        c->retry_at_ns =
-            bk_after(c->now_ns, (int64_t)(c->last.retry_after_ms < CALL_MS_MAX
-                                              ? c->last.retry_after_ms
-                                              : CALL_MS_MAX) *
-                                    BK_NS_PER_MS);
+        c->retry_at_ns = bk_after(c->now_ns, ns_of(c->last.retry_after_ms));
 }
 
 bool
@@ -350,24 +356,31 @@ park_for_token(struct breaker_call *c)
 
 /* The fleet's attempts are used up. When the service is down by the fleet's own
  * verdict, which this very failure may have brought about, a call that waits is
- * not at its end: attempts count while the service is thought to be up. */
+ * not at its end: attempts count while the service is thought to be up. So the
+ * failure is told first, and then it is asked whether a call would be let in. */
 static bool
 ride_out(struct breaker_call *c)
 {
+    int64_t known_ns;
+
     if (c->token.reason != BREAKER_REASON_MAX_ATTEMPTS || c->rides_out ||
         !call_waits(c) || call_next_member(c) >= 0)
         return false;
-    call_report(c, false);
-    c->rides_out = true;
-    if (ask_for_token(c)) {
-        c->door->give_back(c->world, &c->token);
-        c->token.reason = BREAKER_REASON_MAX_ATTEMPTS;
-        c->sum.reason = BREAKER_REASON_MAX_ATTEMPTS;
-        return false;
+    report(c, false, BREAKER_CONFIRM);
+    if (c->door->acquire(c->world, c->service, NULL, c->ttl_ms, &c->permit) ==
+        BREAKER_ALLOWED) {
+        c->door->release(c->world, &c->permit);
+        if (c->permit.state != BREAKER_HALF_OPEN)
+            return false;
     }
-    if (park_for_token(c))
+    c->rides_out = true;
+    c->sum.reason = c->permit.reason;
+    c->sum.retry_after_ms = c->permit.retry_after_ms;
+    known_ns = ns_of(c->permit.retry_after_ms);
+    if (call_park(c, known_ns, CALL_ASKING))
         return true;
-    c->token.reason = BREAKER_REASON_MAX_ATTEMPTS;
+    c->sum.reason = c->token.reason;
+    c->sum.retry_after_ms = 0;
     return false;
 }
 

@@ -271,20 +271,20 @@ used_up_attempts_ride_out_an_outage(void **state)
         play(p, p->a,
              ARRAY("allow", "grant 1", "allow", "grant 1", "allow",
                    "deny max_attempts 0", "deny open 5000", "grant 1", "allow",
-                   "deny max_attempts 0", "grant 1"),
+                   "deny max_attempts 0", "allow"),
              ARRAY("failure", "failure", "failure", "timeout")),
         BREAKER_STOP_MAX_ATTEMPTS);
     assert_non_null(strstr(p->said,
                            "2 retry a 3 failure 0: deny max_attempts 0\n"
                            "2 report a failure 0 us 0\n"
-                           "2 retry a 2 failure 0: deny open 5000\n"
+                           "2 acquire a 1 ttl=32000: deny open 5000\n"
                            "5002 retry a 2 failure 0: grant 1\n"
                            "5003 acquire a 4 ttl=32000: allow\n"
                            "5003 attempt a 4 timeout=30000\n"
                            "5003 retry a 4 timeout 0: deny max_attempts 0\n"
                            "5003 report a timeout 0 us 0\n"
-                           "5003 retry a 2 timeout 0: grant 1\n"
-                           "5003 give back a\n"));
+                           "5003 acquire a 1 ttl=32000: allow\n"
+                           "5003 release a\n"));
     assert_int_equal(p->call.sum.attempts, 4);
     assert_int_equal(p->call.sum.reason, BREAKER_REASON_MAX_ATTEMPTS);
 }

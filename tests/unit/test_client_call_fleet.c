@@ -194,6 +194,7 @@ be_a_patient_worker(const char *dir, struct glitch *g)
 {
     struct breaker_options o = BREAKER_OPTIONS_INIT;
     struct breaker_call_options how = BREAKER_CALL_OPTIONS_INIT;
+    struct breaker_summary sum = BREAKER_SUMMARY_INIT;
     struct breaker *b;
 
     o.dir = dir;
@@ -206,8 +207,15 @@ be_a_patient_worker(const char *dir, struct glitch *g)
     while (since_ms(g) < RUN_MS) {
         g->calls++;
         if (breaker_call(breaker_service(b, "glitchy"), &how, glitch, g,
-                         NULL) != BREAKER_STOP_SUCCESS)
+                         &sum) != BREAKER_STOP_SUCCESS) {
             g->failed++;
+            fprintf(
+                stderr,
+                "stop %s, denied %s, after %u attempts, %u waits and %llu us\n",
+                breaker_stop_name((int)sum.stop),
+                breaker_reason_name((int)sum.reason), sum.attempts, sum.waits,
+                (unsigned long long)sum.elapsed_us);
+        }
         sleep_ms(250);
     }
     breaker_close(&b);
