@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "client/curl_transfer.h"
 #include "client/clock.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define FIRST_ERROR 400
 
@@ -27,10 +29,30 @@ on_seek(void *context, curl_off_t offset, int origin)
     return t->options.seek(t->options.seek_data, offset, origin);
 }
 
+/* libcurl does not tell why it got no socket, and to be out of descriptors is not
+ * the upstream's fault. */
+static curl_socket_t
+on_open(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct curl_transfer *t = context;
+    curl_socket_t fd;
+
+    if (t->options.open_socket != NULL)
+        fd = t->options.open_socket(t->options.open_socket_data, purpose,
+                                    address);
+    else
+        fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
+                    address->protocol);
+    t->socket_error = fd == CURL_SOCKET_BAD ? errno : 0;
+    return fd;
+}
+
 static void
 attach(struct curl_transfer *t)
 {
     curl_sink_attach(&t->sink, t->easy, &t->options);
+    (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
+    (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, t);
     (void)curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 #if LIBCURL_VERSION_NUM >= 0x075700
     /* A look-up that hangs must not hold up the end of an attempt. */
@@ -48,6 +70,10 @@ static void
 detach(struct curl_transfer *t)
 {
     curl_sink_detach(&t->sink);
+    (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION,
+                           t->options.open_socket);
+    (void)curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA,
+                           t->options.open_socket_data);
     if (t->options.read == NULL)
         return;
     (void)curl_easy_setopt(t->easy, CURLOPT_READFUNCTION, t->options.read);
@@ -120,6 +146,8 @@ classify(struct curl_transfer *t, CURLcode code, struct breaker_result *result)
     bool is_answer = status >= FIRST_ERROR || (status > 0 && code == CURLE_OK);
 
     (void)curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_error);
+    if (t->socket_error != 0)
+        os_error = t->socket_error;
     http.status = (int32_t)status;
     http.headers = s->headers.at;
     http.headers_len = s->headers.len;
@@ -172,6 +200,7 @@ begin(struct curl_transfer *t, int64_t now_ns)
         return;
     }
     t->has_read = false;
+    t->socket_error = 0;
     t->sent = 0;
     t->received = 0;
     t->attempts++;

@@ -28,7 +28,8 @@ struct curl_transfer {
     int64_t deadline_ns; /* the whole call's; BK_NEVER: none */
     curl_off_t sent;     /* as last seen */
     uint64_t received;
-    bool has_read; /* something of the request's body was read */
+    int socket_error; /* errno of a socket that was not to be had; 0 */
+    bool has_read;    /* something of the request's body was read */
     breaker_curl_done *done;
     void *context;
 };

@@ -25,7 +25,7 @@
  *    name or connects. With BREAKER_STREAMING it is the time without an octet in
  *    either direction that is bounded. Progress renews the lease.
  *  - While a transfer lasts the library sets CURLOPT_WRITEFUNCTION, WRITEDATA,
- *    HEADERFUNCTION, HEADERDATA and, with `read`, READFUNCTION, READDATA,
+ *    HEADERFUNCTION, HEADERDATA, OPENSOCKETFUNCTION, OPENSOCKETDATA and, with `read`, READFUNCTION, READDATA,
  *    SEEKFUNCTION, SEEKDATA; afterwards they are the user's of the options
  *    below. libcurl does not tell what is set, so callbacks have to be named
  *    here. CURLOPT_NOSIGNAL and CURLOPT_QUICK_EXIT are set and stay.
@@ -64,6 +64,8 @@ struct breaker_curl_options {
     void *read_data;
     curl_seek_callback seek; /* called with offset 0 and SEEK_SET */
     void *seek_data;
+    curl_opensocket_callback open_socket; /* NULL: socket(2) */
+    void *open_socket_data;
     breaker_classifier *classify; /* the last word; sees an error's body */
     void *classify_context;
     /* Of breaker_curl_perform: where connections stay open from call to call.
