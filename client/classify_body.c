@@ -41,11 +41,14 @@ character(struct walk *w)
                 w->at++;
             return '?';
         }
-        return is_one_of(c, "\"\\/") ? c : ' ';
+        if (!is_one_of(c, "\"\\/"))
+            return ' ';
     }
     if (c >= 'A' && c <= 'Z')
         return (char)(c - 'A' + 'a');
-    return c >= ' ' && c <= '~' ? c : '?';
+    if (c < ' ' || c > '~')
+        return '?';
+    return c;
 }
 
 /* The string whose quote is at w->at; true when its end was there too. */

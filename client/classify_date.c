@@ -35,8 +35,10 @@ take_number(struct cursor *c, int digits, bool pads, unsigned *out)
     if (c->end - c->at < digits)
         return false;
     for (int i = 0; i < digits; i++) {
-        char digit = pads && i == 0 && c->at[i] == ' ' ? '0' : c->at[i];
+        char digit = c->at[i];
 
+        if (pads && i == 0 && digit == ' ')
+            digit = '0';
         if (digit < '0' || digit > '9')
             return false;
         value = value * 10 + (unsigned)(digit - '0');
@@ -136,7 +138,9 @@ is_date(const struct date *d)
 static int64_t
 seconds_of(const struct date *d)
 {
-    return days_of(d) * DAY_S + d->hour * 3600 + d->minute * 60 + d->second;
+    int64_t minutes = (int64_t)d->hour * 60 + d->minute;
+
+    return days_of(d) * DAY_S + minutes * 60 + d->second;
 }
 
 bool

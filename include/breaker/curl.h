@@ -25,9 +25,9 @@
  *    name or connects. With BREAKER_STREAMING it is the time without an octet in
  *    either direction that is bounded. Progress renews the lease.
  *  - While a transfer lasts the library sets CURLOPT_WRITEFUNCTION, WRITEDATA,
- *    HEADERFUNCTION, HEADERDATA, OPENSOCKETFUNCTION, OPENSOCKETDATA and, with `read`, READFUNCTION, READDATA,
- *    SEEKFUNCTION, SEEKDATA; afterwards they are the user's of the options
- *    below. libcurl does not tell what is set, so callbacks have to be named
+ *    HEADERFUNCTION, HEADERDATA, OPENSOCKETFUNCTION, OPENSOCKETDATA and, with
+ *    `read`, READFUNCTION, READDATA, SEEKFUNCTION, SEEKDATA; afterwards they are
+ *    the user's of the options below. libcurl does not tell what is set, so callbacks have to be named
  *    here. CURLOPT_NOSIGNAL and CURLOPT_QUICK_EXIT are set and stay.
  *  - SIGPIPE is blocked in the calling thread meanwhile.
  *

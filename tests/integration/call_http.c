@@ -102,7 +102,8 @@ static void
 classify(void *context, const struct breaker_http *answer,
          struct breaker_result *result)
 {
-    const struct choices *c = context;
+    const struct reply *r = context;
+    const struct choices *c = r->choices;
 
     if (answer != NULL && answer->status == 418)
         breaker_result_set(
@@ -196,7 +197,7 @@ prepare(const struct choices *c, const char *url, struct reply *r,
     }
     if (c->classify != NULL) {
         how->classify = classify;
-        how->classify_context = (void *)(uintptr_t)c;
+        how->classify_context = r;
     }
     return easy;
 }
@@ -318,7 +319,7 @@ main(int argc, char **argv)
         .service = "web", .repeat = 1, .call = BREAKER_CALL_OPTIONS_INIT};
     struct breaker_service *service;
     struct breaker *b;
-    pthread_t thread;
+    pthread_t thread = 0;
     int first = 1;
 
     while (first < argc && choose(&c, argv[first]))
