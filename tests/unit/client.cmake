@@ -46,6 +46,7 @@ set_tests_properties(client_classify PROPERTIES LABELS "client;fast" TIMEOUT 60)
 # Whole calls: the machine in virtual time.
 client_unit(call "fast")
 client_unit(call_chain "fast")
+client_unit(call_lease "fast")
 foreach(name call call_chain)
     target_sources(test_client_${name} PRIVATE client_call_play.c)
 endforeach()

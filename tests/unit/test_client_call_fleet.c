@@ -17,7 +17,8 @@ static const char config[] = "[service stubborn]\n"
                              "failure_threshold = 0\n"
                              "base_delay = 10ms\n"
                              "[service glitchy]\n"
-                             "recovery_timeout = 700ms\n";
+                             "recovery_timeout = 700ms\n"
+                             "jitter = none\n";
 
 static int
 up(void **state)
