@@ -22,7 +22,7 @@
  *    what libcurl made of curl_mime go by themselves; a `read` callback needs a
  *    `seek`, else there is one attempt once something was read.
  *  - An attempt ends by this library's own clock, also while libcurl looks up a
- *    name or connects. With BREAKER_STREAMING it is the time without an octet in
+ *    name (libcurl before 7.87 ends the look-up first) or connects. With BREAKER_STREAMING it is the time without an octet in
  *    either direction that is bounded. Progress renews the lease.
  *  - While a transfer lasts the library sets CURLOPT_WRITEFUNCTION, WRITEDATA,
  *    HEADERFUNCTION, HEADERDATA, OPENSOCKETFUNCTION, OPENSOCKETDATA and, with

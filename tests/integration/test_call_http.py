@@ -393,6 +393,11 @@ class RogueCase(Case):
         call = self.call("refuse=1", self.rogue([OK]).url())
         self.expect(call, outcome="cancelled", attempts=1)
 
+    def test_a_look_up_that_hangs_times_out(self):
+        call = self.call("timeout=400", "attempts=2", "http://hangs.invalid/")
+        self.expect(call, outcome="timeout", attempts=2)
+        self.between(800, call.elapsed_ms, 2000, call)
+
     def test_the_deadline_holds(self):
         call = self.call("deadline=700", "timeout=30000",
                          self.rogue([30]).url())
