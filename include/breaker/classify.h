@@ -36,13 +36,13 @@ enum breaker_error_class {
 
 /* Trouble of our own: reported as cancelled, so that it counts against nobody,
  * and never tried again. */
-#define BREAKER_RESULT_LOCAL 1u
+#define BREAKER_RESULT_LOCAL 1U
 /* This one call has to wait retry_after_ms, others need not (a rate limit of one
  * bucket): it is tried again as rate_limited, but reported as rejected without a
  * Retry-After, since the service answered and is healthy. */
-#define BREAKER_RESULT_DELAY_ONLY 2u
+#define BREAKER_RESULT_DELAY_ONLY 2U
 /* Something of the answer has reached the user: never tried again. */
-#define BREAKER_RESULT_STREAMED 4u
+#define BREAKER_RESULT_STREAMED 4U
 
 #define BREAKER_RESULT_TEXT 64
 

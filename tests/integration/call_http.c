@@ -30,19 +30,19 @@
 
 /* Stands before the system's: a look-up that takes as long as nobody waits. */
 int
-getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
-            struct addrinfo **found)
+getaddrinfo(const char *name, const char *service, const struct addrinfo *req,
+            struct addrinfo **pai)
 {
     typedef int look_up(const char *, const char *, const struct addrinfo *,
                         struct addrinfo **);
     look_up *system_s;
 
-    if (node != NULL && strcmp(node, "hangs.invalid") == 0) {
+    if (name != NULL && strcmp(name, "hangs.invalid") == 0) {
         sleep(5);
         return EAI_AGAIN;
     }
     *(void **)&system_s = dlsym(RTLD_NEXT, "getaddrinfo");
-    return system_s(node, service, hints, found);
+    return system_s(name, service, req, pai);
 }
 
 struct choices {

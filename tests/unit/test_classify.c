@@ -322,7 +322,7 @@ bodies_that_are_none(void **state)
 static void
 a_body_has_bounds(void **state)
 {
-    size_t size = 4 * BREAKER_CLASSIFY_BODY_MAX;
+    size_t size = (size_t)4 * BREAKER_CLASSIFY_BODY_MAX;
     char *body = malloc(size + 1);
 
     (void)state;
