@@ -19,7 +19,8 @@ target_link_options(breaker_curl PRIVATE
 if(NOT BREAKERD_SANITIZE)
     target_link_options(breaker_curl PRIVATE -Wl,-z,defs)
 endif()
-set_target_properties(breaker_curl PROPERTIES
+# It finds the libbreaker that it was installed with.
+set_target_properties(breaker_curl PROPERTIES INSTALL_RPATH "$ORIGIN"
     OUTPUT_NAME breaker-curl VERSION ${PROJECT_VERSION} SOVERSION 0
     LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/breaker-curl.map)
 

@@ -72,9 +72,10 @@ struct breaker_curl_options {
      * NULL: they are closed with the call. Its other transfers go on meanwhile. */
     struct breaker_curl_multi *multi;
 };
-#define BREAKER_CURL_OPTIONS_INIT                   \
-    {                                               \
-        .size = sizeof(struct breaker_curl_options) \
+#define BREAKER_CURL_OPTIONS_INIT                                          \
+    {                                                                      \
+        sizeof(struct breaker_curl_options), NULL, NULL, NULL, NULL, NULL, \
+            NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL           \
     }
 
 /* Makes the call in this thread and returns an enum breaker_stop; `summary` (may
