@@ -9,7 +9,8 @@
  * where they are times), preset=streaming|fast, post=TEXT, read=TEXT (by a
  * callback that can be rewound), stuck=TEXT (by one that cannot), cancel=MS (by
  * another thread), refuse=1 (the user takes no octet), files=N (descriptors
- * allowed), classify=OUTCOME, multi=1 (all in one loop), repeat=N. */
+ * allowed), classify=OUTCOME, multi=1 (all in one loop), repeat=N, drop=1 (the first
+ * of a loop is cancelled), leave=MS (the loop is freed then). */
 #include "breaker/curl.h"
 #include <dlfcn.h>
 #include <netdb.h>
@@ -51,7 +52,8 @@ struct choices {
     long cancel_ms;
     long files;
     long repeat;
-    bool refuses, is_multi;
+    long leave_ms;
+    bool refuses, is_multi, drops;
     struct breaker_call_options call;
 };
 
@@ -178,6 +180,10 @@ choose(struct choices *c, const char *word)
         c->repeat = (long)n;
     else if (number(word, "refuse", &n))
         c->refuses = n != 0;
+    else if (number(word, "drop", &n))
+        c->drops = n != 0;
+    else if (number(word, "leave", &n))
+        c->leave_ms = (long)n;
     else if (number(word, "multi", &n))
         c->is_multi = n != 0;
     else if (text(word, "preset", &preset))
@@ -298,8 +304,9 @@ all_at_once(struct breaker_service *service, const struct choices *c,
 {
     struct breaker_curl_multi *m = breaker_curl_multi_new();
     struct reply *r = calloc(count, sizeof *r);
-    CURL *easy[URLS_MAX];
+    CURL *easy[URLS_MAX] = {NULL};
     struct pollfd ready = {.fd = breaker_curl_multi_fd(m), .events = POLLIN};
+    int patience_ms = c->leave_ms > 0 ? (int)c->leave_ms : PATIENCE_MS;
     int left = (int)count;
 
     for (size_t i = 0; r != NULL && i < count; i++) {
@@ -310,8 +317,15 @@ all_at_once(struct breaker_service *service, const struct choices *c,
         if (breaker_curl_multi_add(m, service, easy[i], &how, on_done, &r[i]))
             printf("stop=error\n");
     }
-    while (left > 0 && poll(&ready, 1, PATIENCE_MS) == 1)
+    if (c->drops)
+        printf("dropped=%d,%d\n", breaker_curl_multi_cancel(m, easy[0]),
+               breaker_curl_multi_cancel(m, NULL));
+    while (left > 0 && poll(&ready, 1, patience_ms) == 1)
         left = breaker_curl_multi_run(m, 0);
+    if (left > 0) {
+        printf("left=%d\n", left);
+        breaker_curl_multi_free(&m);
+    }
     for (size_t i = 0; r != NULL && i < count; i++)
         curl_easy_cleanup(easy[i]);
     breaker_curl_multi_free(&m);

@@ -57,14 +57,17 @@ class Case(unittest.TestCase):
         # Each test has a service of its own.
         self.service = f"web-{next(self.numbers)}"
 
-    def calls(self, *words):
+    def lines(self, *words):
         done = subprocess.run(
             [CALL_HTTP, f"service={self.service}", *map(str, words)],
             env={**self.daemon.environment(), "BREAKERD_DIR": self.daemon.dir},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=90,
             check=False)
         self.assertEqual(done.returncode, 0, done.stderr.decode())
-        return [Call(line) for line in done.stdout.decode().splitlines()]
+        return done.stdout.decode().splitlines()
+
+    def calls(self, *words):
+        return [Call(line) for line in self.lines(*words)]
 
     def call(self, *words):
         calls = self.calls(*words)
@@ -260,6 +263,8 @@ class NginxCase(Case):
 
 
 class HttpbinCase(Case):
+    config = CONFIG + "[service leased]\nmax_concurrent = 4\n"
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -281,6 +286,32 @@ class HttpbinCase(Case):
         call = self.call("preset=streaming", "timeout=900", url)
         self.expect(call, stop="success", len=10, attempts=1)
         self.assertGreater(call.elapsed_ms, 1500)
+
+    def test_progress_renews_the_lease(self):
+        self.service = "leased"
+        url = self.httpbin.url("/drip?duration=5&numbytes=20&delay=0")
+        # Without a renewal the lease would be over after 900 ms and grace.
+        call = self.call("preset=streaming", "timeout=900", url)
+        self.expect(call, stop="success", len=20)
+        harness.until(lambda: self.status()["permits"]["in_use"] == 0,
+                      "the permit to come back")
+        counters = self.status()["counters"]
+        self.assertEqual((counters["success"], counters["timeout"],
+                          counters["stale"]), (1, 0, 0))
+
+    def test_one_of_a_loop_is_cancelled(self):
+        urls = [self.httpbin.url("/delay/5")] + \
+            [self.httpbin.url("/status/200")] * 3
+        dropped, *calls = self.lines("multi=1", "drop=1", *urls)
+        self.assertEqual(dropped, "dropped=0,-1")
+        self.assertEqual(sorted(Call(c).stop for c in calls),
+                         ["cancelled"] + ["success"] * 3)
+
+    def test_a_loop_is_freed_with_transfers_under_way(self):
+        urls = [self.httpbin.url("/delay/5")] * 3
+        self.assertEqual(self.lines("multi=1", "leave=300", *urls), ["left=3"])
+        harness.until(lambda: self.status()["counters"]["cancelled"] == 3,
+                      "the calls to be told cancelled")
 
     def test_nothing_is_tried_again_behind_the_first_octet(self):
         url = self.httpbin.url("/drip?duration=4&numbytes=8&delay=0")
