@@ -169,7 +169,7 @@ decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
     count(client_world(b), permit->source);
 }
 
-static void
+static __attribute__((noinline)) void
 decide_slowly(struct breaker_service *s, const struct breaker_ask *ask,
               struct breaker_permit *permit)
 {
@@ -209,17 +209,14 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
     return (enum breaker_verdict)permit->verdict;
 }
 
-enum breaker_verdict
-breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
-                     struct breaker_permit *permit)
+static enum breaker_verdict
+acquire(struct breaker_service *s, const struct breaker_ask *ask,
+        struct breaker_permit *permit)
 {
-    struct breaker_permit unwanted;
     uint32_t attempt =
         ask != NULL && ask->token != NULL ? ask->token->attempt : 1;
     struct breaker *b;
 
-    if (permit == NULL)
-        permit = &unwanted;
     memset(permit, 0, sizeof *permit);
     permit->attempt = attempt;
     permit->state = BREAKER_STATE_UNKNOWN;
@@ -242,10 +239,25 @@ breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
     return finish(ask, permit);
 }
 
+static __attribute__((noinline)) enum breaker_verdict
+acquire_unseen(struct breaker_service *s, const struct breaker_ask *ask)
+{
+    struct breaker_permit unwanted;
+
+    return acquire(s, ask, &unwanted);
+}
+
+enum breaker_verdict
+breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
+                     struct breaker_permit *permit)
+{
+    return permit == NULL ? acquire_unseen(s, ask) : acquire(s, ask, permit);
+}
+
 enum breaker_verdict
 breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
 {
-    return breaker_acquire_with(s, NULL, permit);
+    return permit == NULL ? acquire_unseen(s, NULL) : acquire(s, NULL, permit);
 }
 
 enum breaker_verdict

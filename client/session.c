@@ -140,26 +140,27 @@ greet(struct breaker *b, struct session *s)
     }
 }
 
-/* Everything that waits, in order: what was told first, then the questions. */
+/* What was told, in order. A copy of it goes in one message, whole or not at all. */
 static bool
 send_queued(struct breaker *b, struct session *s)
 {
-    const struct told *item;
+    char lines[TOLD_BATCH * TOLD_LINE];
 
     greet(b, s);
-    while ((item = told_first(&s->queue)) != NULL) {
-        char line[BK_LINE_MAX + 1];
+    while (s->queue.count > 0) {
         struct bk_text text;
+        uint32_t count;
 
-        bk_text_init(&text, line, sizeof line);
-        told_write(item, true, &text);
-        if (transport_send(&s->transport, 0, line, text.len) != TRANSPORT_SENT)
+        bk_text_init(&text, lines, sizeof lines);
+        count = told_write_batch(&s->queue, &text);
+        if (transport_send(&s->transport, 0, lines, text.len) != TRANSPORT_SENT)
             return false;
-        told_pop(&s->queue);
+        told_pop(&s->queue, count);
     }
     return true;
 }
 
+/* First what was told, then the questions. */
 static void
 send_waiting(struct breaker *b, struct session *s)
 {
@@ -462,7 +463,7 @@ session_take(struct breaker *b, struct told *out)
     is_one = first != NULL;
     if (is_one) {
         *out = *first;
-        told_pop(&s->queue);
+        told_pop(&s->queue, 1);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return is_one;

@@ -349,18 +349,18 @@ a_full_queue_drops_the_oldest_and_counts(void **state)
     assert_int_equal(breaker_ping(s->b, NULL), 0);
     fake_free(&s->fake);
     sleep_ms(50);
-    for (int i = 0; i < 300; i++) {
+    for (int i = 0; i < 1100; i++) {
         more.latency_us = i;
         (void)breaker_report_service(breaker_service(s->b, "llm"),
                                      BREAKER_FAILURE, &more);
     }
     assert_int_equal(breaker_stats(s->b, &stats), 0);
-    assert_int_equal(stats.reports_dropped, 300 - 256);
+    assert_int_equal(stats.reports_dropped, 1100 - 1024);
     s->fake = fake_new(s->dir, play, NULL);
     assert_int_equal(breaker_ping(s->b, NULL), 0);
-    assert_int_equal(fake_count(s->fake, "REPORTQ"), 256);
+    assert_int_equal(fake_count(s->fake, "REPORTQ"), 1024);
     assert_true(fake_line(s->fake, "REPORTQ", 0, line));
-    assert_string_equal(line, "REPORTQ llm 0 - failure 44");
+    assert_string_equal(line, "REPORTQ llm 0 - failure 76");
 }
 
 static void
