@@ -72,17 +72,17 @@ ask_daemon(struct breaker *b, struct breaker_service *s,
 {
     char line[BK_LINE_MAX + 1];
     char answer[BK_LINE_MAX + 1];
+    struct exchange x = {.line = line, .answer = answer, .size = sizeof answer};
     struct bk_text text;
     struct bk_reply reply;
-    size_t len;
 
     bk_text_init(&text, line, sizeof line);
     bk_write_acquire(&text, s->name, attempt_for(asked, 0), token_for(asked, 0),
                      asked->ttl_ms);
-    if (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
-                    sizeof answer, &len) != SESSION_ANSWERED)
+    x.line_len = text.len;
+    if (session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED)
         return HEARD_NOTHING;
-    if (len >= sizeof answer || !bk_reply_parse(answer, len, &reply))
+    if (!session_read(&x, &reply))
         return HEARD_ERROR;
     permit->source = BREAKER_BY_DAEMON;
     if (reply.kind == BK_REPLY_ALLOW) {

@@ -10,6 +10,7 @@
 #include "client/attach.h"
 #include "client/told.h"
 #include "client/transport.h"
+#include "core/wire.h"
 #include <pthread.h>
 
 /* While the daemon is silent it is asked for a sign of life this often. */
@@ -27,6 +28,15 @@ enum session_result {
     SESSION_ANSWERED,
     SESSION_NOT_SENT, /* the daemon knows nothing of it */
     SESSION_SENT      /* no answer: the daemon may or may not have done it */
+};
+
+/* A question and room for its answer. */
+struct exchange {
+    const char *line;
+    size_t line_len;
+    char *answer;
+    size_t size;       /* of the room; one octet is for a NUL */
+    size_t answer_len; /* the whole answer's; size or more: it was cut */
 };
 
 struct waiter;
@@ -56,11 +66,11 @@ bool session_init(struct session *s, uint64_t seed);
 /* Frees what is this process's own. */
 void session_fini(struct session *s);
 
-/* Sends one line and waits for its answer until `deadline_ns` (monotonic); at most
- * size-1 octets of it and a NUL are stored, *len gets its whole length. */
-enum session_result session_ask(struct breaker *b, const char *line, size_t len,
-                                int64_t deadline_ns, char *answer, size_t size,
-                                size_t *answer_len);
+/* Sends a line and waits for its answer until `deadline_ns` (monotonic). */
+enum session_result session_ask(struct breaker *b, struct exchange *x,
+                                int64_t deadline_ns);
+/* Reads the answer; false: it is none, or was cut. */
+bool session_read(const struct exchange *x, struct bk_reply *reply);
 /* Hands over what needs no answer, in order, and never waits. False: the daemon
  * cannot be talked to at all, the caller keeps it. True: sent, or queued. */
 bool session_tell(struct breaker *b, const struct told *item);

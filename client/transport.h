@@ -14,7 +14,7 @@
 /* Messages queued while the daemon is slow. */
 #define TRANSPORT_QUEUE 1024
 /* A larger answer closes the connection. */
-#define TRANSPORT_FRAME_MAX (1024 * 1024)
+#define TRANSPORT_FRAME_MAX INT64_C(1048576)
 /* Messages taken at one go. */
 #define TRANSPORT_DRAIN_MAX 1024
 #define TRANSPORT_RECONNECT_MS 5

@@ -14,8 +14,6 @@
 
 #define CHILDREN 8
 
-extern char **environ;
-
 static void
 play(void *context, const char *line, char *answer, size_t size)
 {
