@@ -32,6 +32,10 @@ struct bk_evidence {
     char text[BK_TEXT_SIZE];
 };
 
+/* Where a ring of outcomes goes on: at an empty place, else after the newest. Of
+ * several at one instant the earlier place is the older. */
+uint32_t bk_evidence_next(const struct bk_evidence *evidence);
+
 struct bk_route {
     char name[BK_NAME_SIZE];
     uint32_t count;

@@ -58,7 +58,7 @@ struct bk_request {
     struct bk_word service; /* or a route, or "*" where allowed */
     struct bk_word text;    /* reason, error text */
     struct bk_word key;     /* SET, UNSET; HELLO: worker's name */
-    struct bk_word value;   /* SET (to the end of the line); TALLYQ: reason */
+    struct bk_word value;   /* SET; TALLYQ: reason */
     uint64_t id;            /* permit or token */
     uint64_t generation;
     uint64_t attempt;     /* ACQUIRE: 1 when not given; REPORT: 0 unknown */
