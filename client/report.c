@@ -61,6 +61,14 @@ report_locally(struct breaker *b, const struct told *item)
     return name_applied(applied);
 }
 
+/* The daemon's lease, and it is away: it may find it again when it is back. */
+static int
+keep(struct breaker *b, const struct told *item)
+{
+    session_keep(b, item);
+    return BREAKER_DONE;
+}
+
 static int
 confirm(struct breaker *b, const struct told *item, int64_t now_ns)
 {
@@ -76,7 +84,7 @@ confirm(struct breaker *b, const struct told *item, int64_t now_ns)
     case SESSION_ANSWERED:
         return read_answer(&x);
     case SESSION_NOT_SENT:
-        return report_locally(b, item);
+        return item->id != 0 ? keep(b, item) : report_locally(b, item);
     case SESSION_SENT:
         break;
     }
@@ -100,12 +108,12 @@ tell(struct breaker *b, const struct told *item, uint64_t home,
     if (is_at_home || (!is_daemons && item->id == 0))
         return report_locally(b, item);
     if (!is_daemons)
-        return BREAKER_STALE; /* the local machine never leased it */
+        return keep(b, item);
     if (wants_answer)
         return confirm(b, item, now_ns);
     if (session_tell(b, item))
         return BREAKER_DONE;
-    return item->id != 0 ? BREAKER_STALE : report_locally(b, item);
+    return item->id != 0 ? keep(b, item) : report_locally(b, item);
 }
 
 static void
@@ -229,8 +237,7 @@ give_back(struct breaker *b, uint64_t id, uint64_t home)
             return BREAKER_STALE;
         return name_applied(applied);
     }
-    /* Also while the daemon is away: it may find the lease again. */
-    return session_tell(b, &item) ? BREAKER_DONE : BREAKER_STALE;
+    return session_tell(b, &item) ? BREAKER_DONE : keep(b, &item);
 }
 
 int

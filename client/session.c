@@ -84,6 +84,7 @@ take_answer(void *context, uint64_t id, const char *line, size_t len)
     struct session *s = context;
 
     s->quiet = SESSION_SPEAKING;
+    s->cause.code = CAUSE_NONE;
     if (id == 0) {
         note_epoch(s, line, len);
         return;
@@ -236,11 +237,30 @@ open_at(struct session *s, const char *path, int64_t now_ns)
     if (!transport_open(&s->transport, path, &s->cause))
         return false;
     s->is_open = true;
+    s->is_new = true;
+    s->kick_ns = now_ns + SESSION_KICK_NS;
+    s->kick_again_ns = SESSION_KICK_NS;
     s->is_greeted = false;
     s->epoch = 0;
     s->quiet = SESSION_SPEAKING;
     (void)bk_copy_text(s->path, sizeof s->path, path, strlen(path));
     return true;
+}
+
+/* A connection that is there is left alone; one that a stopped daemon does not take
+ * up is not opened again and again. */
+static void
+kick(struct session *s, int64_t now_ns)
+{
+    if ((transport_look(&s->transport) & TRANSPORT_MAY_SEND) != 0) {
+        s->kick_again_ns = SESSION_KICK_NS;
+    } else if (now_ns >= s->kick_ns) {
+        transport_reconnect(&s->transport, s->path);
+        s->kick_ns = now_ns + s->kick_again_ns;
+        s->kick_again_ns = 2 * s->kick_again_ns < SESSION_KICK_MAX_NS
+                               ? 2 * s->kick_again_ns
+                               : SESSION_KICK_MAX_NS;
+    }
 }
 
 bool
@@ -261,7 +281,10 @@ session_reach(struct breaker *b, struct session *s, int64_t now_ns)
         s->is_open = false;
         s->again_ns = 0;
     }
-    return s->is_open || open_at(s, path, now_ns);
+    if (!s->is_open)
+        return open_at(s, path, now_ns);
+    kick(s, now_ns);
+    return true;
 }
 
 /* ---- telling ---- */
@@ -277,6 +300,8 @@ session_tell(struct breaker *b, const struct told *item)
     if (is_reached) {
         told_push(&s->queue, item);
         session_settle(b, s);
+        if (s->is_new)
+            session_await_connection(b, s);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return is_reached;
@@ -295,6 +320,28 @@ session_post(struct breaker *b, const char *lines, size_t len)
         session_settle(b, s);
     (void)pthread_mutex_unlock(&s->lock);
     return is_sent;
+}
+
+void
+session_keep(struct breaker *b, const struct told *item)
+{
+    struct session *s = &client_world(b)->session;
+
+    (void)pthread_mutex_lock(&s->lock);
+    told_push(&s->queue, item);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+uint32_t
+session_queued(struct breaker *b)
+{
+    struct session *s = &client_world(b)->session;
+    uint32_t count;
+
+    (void)pthread_mutex_lock(&s->lock);
+    count = s->queue.count;
+    (void)pthread_mutex_unlock(&s->lock);
+    return count;
 }
 
 bool
@@ -353,6 +400,8 @@ session_hope(struct breaker *b)
     (void)pthread_mutex_lock(&s->lock);
     s->quiet = SESSION_SPEAKING;
     s->again_ns = 0;
+    s->kick_ns = 0;
+    s->kick_again_ns = SESSION_KICK_NS;
     (void)pthread_mutex_unlock(&s->lock);
 }
 

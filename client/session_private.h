@@ -23,6 +23,9 @@ bool session_reach(struct breaker *b, struct session *s, int64_t now_ns);
  * nothing: only then may somebody sleep on the descriptor, whose edge every call
  * into libzmq may use up. */
 void session_settle(struct breaker *b, struct session *s);
+/* Once a connection: until it is there and what is queued has gone, or a short time
+ * is over. Else the report of a worker that then falls silent would lie here. */
+void session_await_connection(struct breaker *b, struct session *s);
 /* A PING, at most one in SESSION_PROBE_NS; nobody waits for the answer. */
 void session_ask_for_life(struct breaker *b, struct session *s, int64_t now_ns);
 

@@ -39,6 +39,27 @@ lead(struct session *s, struct waiter *w, int64_t left_ns)
     (void)!read(s->wake_fd, &count, sizeof count);
 }
 
+void
+session_await_connection(struct breaker *b, struct session *s)
+{
+    int64_t wait_ns =
+        b->deadline_ns < SESSION_FIRST_NS ? b->deadline_ns : SESSION_FIRST_NS;
+    int64_t deadline_ns = clock_mono_ns() + wait_ns;
+    struct waiter nobody = {.next = NULL}; /* holds the lead, gets no answer */
+
+    s->is_new = false;
+    while (s->queue.count > 0 && s->leader == NULL) {
+        int64_t left_ns = deadline_ns - clock_mono_ns();
+
+        if (left_ns <= 0)
+            break;
+        lead(s, &nobody, left_ns);
+        session_settle(b, s);
+    }
+    if (s->leader == NULL && s->waiters != NULL)
+        (void)pthread_cond_signal(&s->waiters->wake);
+}
+
 static void
 wait_for_answer(struct breaker *b, struct session *s, struct waiter *w,
                 int64_t deadline_ns)

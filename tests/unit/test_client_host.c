@@ -233,7 +233,7 @@ few_descriptors_make_it_local_not_dead(void **state)
     SKIP_UNDER_TSAN();
     s->fake = fake_new(s->dir, play, NULL);
     for (int spare = 0; spare <= 24; spare += 2) {
-        pid_t child = fork();
+        pid_t child = stage_fork();
 
         if (child == 0) {
             struct rlimit limit;
@@ -286,7 +286,7 @@ no_threads_make_it_local_not_dead(void **state)
     assert_int_equal(chmod(s->dir, 0755), 0);
     stage_path(s, "worker.sock", path);
     assert_int_equal(chmod(path, 0666), 0);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         struct rlimit none = {.rlim_cur = 0, .rlim_max = 0};
 
@@ -333,20 +333,20 @@ no_permission_is_said(void **state)
     assert_int_equal(chmod(s->dir, 0755), 0);
     stage_path(s, "worker.sock", path);
     assert_int_equal(chmod(path, 0660), 0);
-    child = fork();
+    child = stage_fork();
     if (child == 0)
         _exit(ask_as_stranger(s, "breakerd.shm: join its group (breakerd, gid",
                               "worker.sock: join its group (breakerd, gid"));
     assert_true(ended_with(child, 0));
     assert_int_equal(chmod(path, 0600), 0);
-    child = fork();
+    child = stage_fork();
     if (child == 0)
         _exit(ask_as_stranger(s, "permission denied on",
                               "worker.sock: it is for uid 0 alone"));
     assert_true(ended_with(child, 0));
     /* The directory itself is closed. */
     assert_int_equal(chmod(s->dir, 0700), 0);
-    child = fork();
+    child = stage_fork();
     if (child == 0)
         _exit(ask_as_stranger(s, "permission denied on", "breakerd.shm"));
     assert_true(ended_with(child, 0));
@@ -375,7 +375,7 @@ closed_standard_descriptors_are_survived(void **state)
 
     SKIP_UNDER_TSAN();
     s->fake = fake_new(s->dir, play, NULL);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         close(0);
         close(1);
@@ -394,7 +394,7 @@ static void
 a_broken_stderr_does_not_end_the_host(void **state)
 {
     struct stage *s = *state;
-    pid_t child = fork();
+    pid_t child = stage_fork();
 
     if (child == 0) {
         struct breaker_options options = BREAKER_OPTIONS_INIT;

@@ -430,6 +430,54 @@ decisions_from_memory_are_told_once_a_second(void **state)
     assert_int_equal(sum, calls);
 }
 
+/* An idle worker's first report does not wait for its second. */
+static void
+the_first_report_of_a_process_arrives(void **state)
+{
+    struct stage *s = *state;
+
+    s->shm = shm_new(s->dir);
+    s->fake = fake_new(s->dir, play, NULL);
+    stage_open(s, BREAKER_MODE_AUTO, 0, 2000);
+    assert_int_equal(breaker_report_service(breaker_service(s->b, "llm"),
+                                            BREAKER_FAILURE, NULL),
+                     BREAKER_DONE);
+    assert_true(fake_wait(s->fake, "REPORTQ llm 0 - failure", 1));
+}
+
+/* What was leased before the daemon died is settled when it is back. */
+static void
+leases_are_settled_after_an_outage(void **state)
+{
+    struct stage *s = *state;
+    struct breaker_permit p[3];
+    struct breaker_permit local;
+
+    s->shm = shm_new(s->dir);
+    s->fake = fake_new(s->dir, play, NULL);
+    ids = 0;
+    stage_open(s, BREAKER_MODE_ZMQ, 0, 200);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(breaker_acquire_name(s->b, "llm", &p[i]),
+                         BREAKER_ALLOWED);
+    fake_free(&s->fake);
+    sleep_ms(50);
+    /* One in the gap before anybody knows, two when it is known. */
+    assert_int_equal(breaker_report(&p[0], BREAKER_SUCCESS, 1), BREAKER_DONE);
+    shm_stop_heart(s->shm, 2 * BK_NS_PER_S);
+    (void)breaker_acquire_name(s->b, "llm", &local);
+    assert_int_equal(local.source, BREAKER_BY_LOCAL);
+    assert_int_equal(breaker_report(&p[1], BREAKER_FAILURE, 1), BREAKER_DONE);
+    assert_int_equal(breaker_release(&p[2]), BREAKER_DONE);
+    s->fake = fake_new(s->dir, play, NULL);
+    shm_start_heart(s->shm);
+    for (int i = 0; i < 100 && breaker_ping(s->b, NULL) != 0; i++)
+        sleep_ms(10);
+    assert_int_equal(fake_count(s->fake, "REPORTQ llm 1 3 success 1"), 1);
+    assert_int_equal(fake_count(s->fake, "REPORTQ llm 2 3 failure 1"), 1);
+    assert_int_equal(fake_count(s->fake, "RELEASE 3"), 1);
+}
+
 /* ---- mad answers ---- */
 
 static void
@@ -546,6 +594,8 @@ main(void)
         TALK(a_full_queue_drops_the_oldest_and_counts),
         TALK(close_waits_until_all_is_told),
         TALK(decisions_from_memory_are_told_once_a_second),
+        TALK(the_first_report_of_a_process_arrives),
+        TALK(leases_are_settled_after_an_outage),
         TALK(mad_answers_are_survived),
         TALK(a_storm_of_signals_changes_nothing),
     };
