@@ -72,17 +72,17 @@ ask_daemon(struct breaker *b, struct breaker_service *s,
 {
     char line[BK_LINE_MAX + 1];
     char answer[BK_LINE_MAX + 1];
+    struct exchange x = {.line = line, .answer = answer, .size = sizeof answer};
     struct bk_text text;
     struct bk_reply reply;
-    size_t len;
 
     bk_text_init(&text, line, sizeof line);
     bk_write_acquire(&text, s->name, attempt_for(asked, 0), token_for(asked, 0),
                      asked->ttl_ms);
-    if (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
-                    sizeof answer, &len) != SESSION_ANSWERED)
+    x.line_len = text.len;
+    if (session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED)
         return HEARD_NOTHING;
-    if (len >= sizeof answer || !bk_reply_parse(answer, len, &reply))
+    if (!session_read(&x, &reply))
         return HEARD_ERROR;
     permit->source = BREAKER_BY_DAEMON;
     if (reply.kind == BK_REPLY_ALLOW) {
@@ -169,7 +169,7 @@ decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
     count(client_world(b), permit->source);
 }
 
-static void
+static __attribute__((noinline)) void
 decide_slowly(struct breaker_service *s, const struct breaker_ask *ask,
               struct breaker_permit *permit)
 {
@@ -209,17 +209,14 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
     return (enum breaker_verdict)permit->verdict;
 }
 
-enum breaker_verdict
-breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
-                     struct breaker_permit *permit)
+static enum breaker_verdict
+acquire(struct breaker_service *s, const struct breaker_ask *ask,
+        struct breaker_permit *permit)
 {
-    struct breaker_permit unwanted;
     uint32_t attempt =
         ask != NULL && ask->token != NULL ? ask->token->attempt : 1;
     struct breaker *b;
 
-    if (permit == NULL)
-        permit = &unwanted;
     memset(permit, 0, sizeof *permit);
     permit->attempt = attempt;
     permit->state = BREAKER_STATE_UNKNOWN;
@@ -242,10 +239,25 @@ breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
     return finish(ask, permit);
 }
 
+static __attribute__((noinline)) enum breaker_verdict
+acquire_unseen(struct breaker_service *s, const struct breaker_ask *ask)
+{
+    struct breaker_permit unwanted;
+
+    return acquire(s, ask, &unwanted);
+}
+
+enum breaker_verdict
+breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
+                     struct breaker_permit *permit)
+{
+    return permit == NULL ? acquire_unseen(s, ask) : acquire(s, ask, permit);
+}
+
 enum breaker_verdict
 breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
 {
-    return breaker_acquire_with(s, NULL, permit);
+    return permit == NULL ? acquire_unseen(s, NULL) : acquire(s, NULL, permit);
 }
 
 enum breaker_verdict

@@ -3,6 +3,7 @@
 #include "client/attach.h"
 #include "client/client.h"
 #include "client/clock.h"
+#include "client/trust.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 
 #define SEGMENT_NAME "breakerd.shm"
 #define SOCKET_NAME "worker.sock"
-#define BOOT_ID_LEN 36
 
 _Static_assert(sizeof((struct sockaddr_un){0}.sun_path) == ENDPOINT_SIZE,
                "a socket's path");
@@ -94,72 +94,18 @@ blame_system(struct cause *cause, enum cause_code code, const char *dir,
     bk_text_put(&text, words != NULL ? words : "unknown error");
 }
 
-/* Whoever can write the file can make us believe anything, so it must be one
- * that only the directory's owner (or root) could have put there. */
-static const char *
-distrust(const struct stat *file, const struct stat *dir)
-{
-    if (!S_ISREG(file->st_mode))
-        return " is no regular file";
-    if (file->st_uid != dir->st_uid && file->st_uid != 0)
-        return " does not belong to its directory's owner";
-    if ((file->st_mode & 022) != 0)
-        return " may be written by others than its owner";
-    if (file->st_nlink != 1)
-        return " has another name elsewhere";
-    if (file->st_size < (off_t)sizeof(struct bk_segment_header))
-        return " is too short to be a segment";
-    return NULL;
-}
-
-static bool
-is_of_this_boot(const struct bk_segment_header *header)
-{
-    char ours[BOOT_ID_LEN];
-    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    ssize_t got;
-
-    if (fd < 0)
-        return true;
-    do
-        got = read(fd, ours, sizeof ours);
-    while (got < 0 && errno == EINTR);
-    (void)close(fd);
-    return got != (ssize_t)sizeof ours ||
-           memcmp(ours, header->boot_id, sizeof ours) == 0;
-}
-
-/* Deadlines in the segment are on the daemon's clocks; a time namespace shifts
- * ours. */
-static bool
-is_of_our_time(const struct bk_segment_header *header)
-{
-    struct stat st;
-
-    return header->time_namespace == 0 || stat("/proc/self/ns/time", &st) < 0 ||
-           st.st_ino == header->time_namespace;
-}
-
 static bool
 check(const struct view *view, const char *dir, struct cause *cause)
 {
-    const struct bk_segment_header *header = view->segment.header;
-    uint64_t phase = atomic_load_explicit(&header->phase, memory_order_acquire);
-    struct bk_text text;
+    const char *why;
+    enum cause_code code = trust_header(view->segment.header, &why);
 
-    if (phase != BK_SEGMENT_RUNNING && phase != BK_SEGMENT_STOPPED) {
-        text = blame(cause, CAUSE_SEGMENT_BLANK, dir, SEGMENT_NAME);
-        bk_text_put(&text, " is being laid out or replaced");
-    } else if (!is_of_this_boot(header)) {
-        text = blame(cause, CAUSE_OTHER_BOOT, dir, SEGMENT_NAME);
-        bk_text_put(&text, " is left over from before the last boot");
-    } else if (!is_of_our_time(header)) {
-        text = blame(cause, CAUSE_TIME_NAMESPACE, dir, SEGMENT_NAME);
-        bk_text_put(&text, " was made in another time namespace");
-    } else {
-        return true;
+    if (code != CAUSE_NONE) {
+        struct bk_text text = blame(cause, code, dir, SEGMENT_NAME);
+
+        bk_text_put(&text, why);
     }
-    return false;
+    return code == CAUSE_NONE;
 }
 
 /* ---- mapping ---- */
@@ -220,7 +166,7 @@ open_segment(int dir_fd, const char *dir, const struct stat *dir_stat,
     } else if (fd < 0 || fstat(fd, st) < 0) {
         blame_system(cause, CAUSE_SEGMENT_FAILED, dir, SEGMENT_NAME, errno);
     } else {
-        why = distrust(st, dir_stat);
+        why = trust_file(st, dir_stat);
         if (why == NULL)
             return fd;
         text = blame(cause, CAUSE_SEGMENT_FOREIGN, dir, SEGMENT_NAME);
@@ -250,7 +196,8 @@ make_room(struct attach *a, int64_t now_ns)
         return false;
     view_free(&a->graves[0]);
     a->grave_count--;
-    memmove(a->graves, a->graves + 1, a->grave_count * sizeof a->graves[0]);
+    for (uint32_t i = 0; i < a->grave_count; i++)
+        a->graves[i] = a->graves[i + 1];
     return true;
 }
 

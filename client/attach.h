@@ -54,21 +54,21 @@ bool attach_socket(struct breaker *b, char path[ENDPOINT_SIZE],
 void attach_cause(struct breaker *b, struct cause *out);
 void view_free(struct view **view);
 
-/* A daemon serves this segment: running, and its heart beat within the last
- * second (or will within the next: coarse clocks lag). */
+/* A daemon serves this segment: running, and its heart beat less than a second ago
+ * (or will within the next one: coarse clocks lag). Unsigned, since a foreign
+ * writer's beat may be any number. */
 static inline bool
 view_is_alive(const struct view *view, int64_t coarse_ns)
 {
     const struct bk_segment_header *h = view->segment.header;
-    int64_t beat_ns =
-        atomic_load_explicit(&h->heartbeat_mono_ns, memory_order_relaxed);
+    uint64_t beat_ns = (uint64_t)atomic_load_explicit(&h->heartbeat_mono_ns,
+                                                      memory_order_relaxed);
 
     /* The phase pairs with the daemon's release: what it laid out is there. */
     return atomic_load_explicit(&h->phase, memory_order_acquire) ==
                BK_SEGMENT_RUNNING &&
-           coarse_ns <
-               bk_after(beat_ns < 0 ? 0 : beat_ns, BK_HEARTBEAT_STALE_NS) &&
-           beat_ns - BK_HEARTBEAT_STALE_NS < coarse_ns;
+           (uint64_t)coarse_ns + BK_HEARTBEAT_STALE_NS - beat_ns <
+               2 * (uint64_t)BK_HEARTBEAT_STALE_NS;
 }
 
 #endif

@@ -46,10 +46,11 @@ foreach(library breaker_cache breaker_cache_static)
         $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 install(TARGETS breaker_cache breaker_cache_static EXPORT breakerTargets
-    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client
+            NAMELINK_COMPONENT client
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client)
 install(FILES ${PROJECT_SOURCE_DIR}/include/breaker/cache.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker)
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker COMPONENT client)
 configure_file(breaker-cache.pc.in breaker-cache.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/breaker-cache.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client)

@@ -100,15 +100,19 @@ warn(struct breaker *b, struct world *w)
     log_say(b, BREAKER_LOG_WARNING, sentence);
 }
 
-/* What was queued for the daemon is the local machine's to know now. */
+/* Outcomes that were queued for the daemon are the local machine's to know now. What
+ * concerns a lease waits: a daemon that comes back finds the lease again. */
 static void
 hand_over(struct breaker *b)
 {
+    uint32_t count = session_queued(b);
     struct told item;
     enum bk_applied ignored;
 
-    for (uint32_t i = 0; i < TOLD_QUEUE && session_take(b, &item); i++) {
-        if (item.kind == TOLD_REPORT && item.id == 0)
+    while (count-- > 0 && session_take(b, &item)) {
+        if (item.id != 0)
+            session_keep(b, &item);
+        else
             (void)local_report(b, &item, &ignored);
     }
 }
@@ -133,6 +137,9 @@ client_lost(struct breaker *b)
 
     if (b->mode == BREAKER_MODE_LOCAL || client_outage(w) == kind)
         return;
+    /* It starts from what was published last, not from an earlier outage. */
+    if (client_outage(w) == OUTAGE_NONE)
+        local_end(b);
     before = (enum outage)atomic_exchange_explicit(&w->outage, (int)kind,
                                                    memory_order_relaxed);
     if (before == OUTAGE_NONE) {

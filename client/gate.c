@@ -23,30 +23,40 @@ place_of(const struct view *view, uint32_t incarnation, uint32_t slot)
            (uint64_t)(incarnation & 0xff) << PLACE_INCARNATION_SHIFT | slot;
 }
 
-static bool
-read_record(const struct view *view, struct breaker_service *s, uint32_t slot,
-            int64_t coarse_ns, struct bk_record *record)
+/* The slow functions stay out of line: a record is a kilobyte of stack, which is
+ * not to be cleared on every call. */
+#define OUT_OF_LINE __attribute__((noinline, cold))
+
+/* Reads what is published of the service in `slot`; false: it is another's. */
+static OUT_OF_LINE bool
+read_slot(const struct view *view, struct breaker_service *s, uint32_t slot,
+          int64_t coarse_ns, uint32_t *incarnation, uint64_t *generation)
 {
-    if (!bk_segment_read(&view->segment, slot, record) ||
-        strcmp(record->name, s->name) != 0)
+    struct bk_record record;
+
+    if (!bk_segment_read(&view->segment, slot, &record) ||
+        strcmp(record.name, s->name) != 0)
         return false;
-    atomic_store_explicit(&s->generation, record->breaker.generation,
-                          memory_order_relaxed);
+    *incarnation = record.incarnation;
+    *generation = record.breaker.generation;
+    atomic_store_explicit(&s->generation, *generation, memory_order_relaxed);
     atomic_store_explicit(&s->generation_ns, coarse_ns, memory_order_relaxed);
     return true;
 }
 
 /* Where the service lies in this mapping; 0: it is not there. */
-static uint64_t
+static OUT_OF_LINE uint64_t
 find(const struct view *view, struct breaker_service *s, int64_t coarse_ns)
 {
     uint32_t slot = bk_segment_find(&view->segment, s->name, s->name_len);
-    struct bk_record record;
+    uint32_t incarnation;
+    uint64_t generation;
     uint64_t place;
 
-    if (slot == BK_NO_SLOT || !read_record(view, s, slot, coarse_ns, &record))
+    if (slot == BK_NO_SLOT ||
+        !read_slot(view, s, slot, coarse_ns, &incarnation, &generation))
         return 0;
-    place = place_of(view, record.incarnation, slot);
+    place = place_of(view, incarnation, slot);
     atomic_store_explicit(&s->place, place, memory_order_relaxed);
     return place;
 }
@@ -57,21 +67,17 @@ static bool
 whole_generation(const struct view *view, struct breaker_service *s,
                  uint64_t place, uint16_t low, int64_t coarse_ns, uint64_t *out)
 {
-    uint64_t known = atomic_load_explicit(&s->generation, memory_order_relaxed);
     int64_t at_ns =
         atomic_load_explicit(&s->generation_ns, memory_order_relaxed);
-    struct bk_record record;
+    uint32_t incarnation;
 
-    if ((known & GENERATION_MASK) == low &&
-        coarse_ns - at_ns < GENERATION_KEPT_NS) {
-        *out = known;
+    *out = atomic_load_explicit(&s->generation, memory_order_relaxed);
+    if ((*out & GENERATION_MASK) == low &&
+        coarse_ns - at_ns < GENERATION_KEPT_NS)
         return true;
-    }
-    if (!read_record(view, s, (uint32_t)(place & PLACE_SLOT_MASK), coarse_ns,
-                     &record))
-        return false;
-    *out = record.breaker.generation;
-    return (*out & GENERATION_MASK) == low;
+    return read_slot(view, s, (uint32_t)(place & PLACE_SLOT_MASK), coarse_ns,
+                     &incarnation, out) &&
+           (*out & GENERATION_MASK) == low;
 }
 
 static void

@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* Twice the names, so that a search ends soon; a power of two. */
-#define BUCKETS (2 * BREAKER_SERVICES_MAX)
+#define BUCKETS (UINT32_C(2) * BREAKER_SERVICES_MAX)
 _Static_assert((BUCKETS & (BUCKETS - 1)) == 0, "a mask selects a bucket");
 
 bool

@@ -71,8 +71,14 @@ options_worker_name(const char *given, char out[BK_WORKER_SIZE])
     const char *from = given != NULL ? given : program_invocation_short_name;
     size_t len = 0;
 
-    for (; *from != '\0' && len < BK_WORKER_SIZE - 1; from++)
-        out[len++] = *from > ' ' && *from < 0x7f ? *from : '_';
+    for (; *from != '\0' && len < BK_WORKER_SIZE - 1; from++) {
+        bool is_graphic = *from > ' ' && *from < 0x7f;
+
+        out[len] = '_';
+        if (is_graphic)
+            out[len] = *from;
+        len++;
+    }
     if (len == 0)
         out[len++] = '-';
     out[len] = '\0';

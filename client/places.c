@@ -24,6 +24,22 @@ add(struct places *p, const char *head, const char *tail)
     return true;
 }
 
+/* A relative one is meant from here, wherever the host goes later. */
+static bool
+add_given(struct places *p, const char *dir)
+{
+    char here[PLACE_SIZE];
+    char tail[PLACE_SIZE];
+    struct bk_text text;
+
+    if (dir[0] == '/' || getcwd(here, sizeof here) == NULL)
+        return add(p, dir, "");
+    bk_text_init(&text, tail, sizeof tail);
+    bk_text_put(&text, "/");
+    bk_text_put(&text, dir);
+    return !text.is_cut && add(p, here, tail);
+}
+
 static bool
 add_own(struct places *p)
 {
@@ -46,7 +62,7 @@ places_init(struct places *p, const char *dir)
     if (dir == NULL)
         dir = secure_getenv("BREAKERD_DIR");
     if (dir != NULL && dir[0] != '\0') {
-        is_done = add(p, dir, "");
+        is_done = add_given(p, dir);
     } else {
         /* An XDG path that is not absolute is to be ignored. */
         is_done = (runtime == NULL || runtime[0] != '/' ||

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The longest JSON answer ever taken. */
-#define ANSWER_MAX (256 * 1024)
+#define ANSWER_MAX ((size_t)256 * 1024)
 
 /* ---- names ---- */
 
@@ -76,32 +76,29 @@ ask_document(struct breaker *b, const struct bk_text *line, char *buffer,
              size_t size)
 {
     int64_t now_ns = clock_mono_ns();
-    enum session_result result = SESSION_NOT_SENT;
+    struct exchange x = {
+        .line = line->at, .line_len = line->len, .size = ANSWER_MAX};
     struct bk_reply reply;
-    size_t len = 0;
-    char *answer;
     int outcome;
 
     if (!client_daemon_in_charge(b, now_ns))
         return client_fail(BREAKER_ERROR_UNAVAILABLE, "breakerd is away", "",
                            "");
-    answer = malloc(ANSWER_MAX);
-    if (answer == NULL)
+    x.answer = malloc(ANSWER_MAX);
+    if (x.answer == NULL)
         return client_fail(BREAKER_ERROR_MEMORY, "out of memory", "", "");
-    result = session_ask(b, line->at, line->len, now_ns + b->deadline_ns,
-                         answer, ANSWER_MAX, &len);
-    if (result != SESSION_ANSWERED)
+    if (session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED)
         outcome = client_fail(BREAKER_ERROR_UNAVAILABLE,
                               "breakerd did not answer in time", "", "");
-    else if (len >= ANSWER_MAX)
+    else if (x.answer_len >= x.size)
         outcome = client_fail(BREAKER_ERROR_TOO_LONG,
                               "breakerd's answer is too long", "", "");
-    else if (!bk_reply_parse(answer, len, &reply) || reply.kind != BK_REPLY_OK)
+    else if (!session_read(&x, &reply) || reply.kind != BK_REPLY_OK)
         outcome = client_fail(BREAKER_ERROR_REFUSED,
-                              "breakerd refused: ", answer, "");
+                              "breakerd refused: ", x.answer, "");
     else
         outcome = give(reply.text.at, reply.text.len, buffer, size);
-    free(answer);
+    free(x.answer);
     return outcome;
 }
 
@@ -183,9 +180,10 @@ int
 breaker_ping(struct breaker *b, uint64_t *epoch)
 {
     char answer[128];
+    struct exchange x = {
+        .line = "PING", .line_len = 4, .answer = answer, .size = sizeof answer};
     struct bk_reply reply;
     struct entry entry;
-    size_t len = 0;
     int64_t now_ns;
     int outcome = 0;
 
@@ -194,10 +192,8 @@ breaker_ping(struct breaker *b, uint64_t *epoch)
     entry = client_enter();
     now_ns = clock_mono_ns();
     if (!client_is_ready(b) || !client_daemon_in_charge(b, now_ns) ||
-        session_ask(b, "PING", 4, now_ns + b->deadline_ns, answer,
-                    sizeof answer, &len) != SESSION_ANSWERED ||
-        len >= sizeof answer || !bk_reply_parse(answer, len, &reply) ||
-        reply.kind != BK_REPLY_PONG)
+        session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED ||
+        !session_read(&x, &reply) || reply.kind != BK_REPLY_PONG)
         outcome = client_fail(BREAKER_ERROR_UNAVAILABLE,
                               "breakerd does not answer", "", "");
     else if (epoch != NULL)

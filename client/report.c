@@ -14,11 +14,11 @@
 
 /* What an answer to REPORT, RELEASE or RENEW says. */
 static int
-read_answer(const char *answer, size_t len)
+read_answer(const struct exchange *x)
 {
     struct bk_reply reply;
 
-    if (!bk_reply_parse(answer, len, &reply))
+    if (!session_read(x, &reply))
         return client_fail(BREAKER_ERROR_REFUSED,
                            "breakerd's answer cannot be read", "", "");
     if (reply.kind == BK_REPLY_OK && reply.applied == BK_APPLIED)
@@ -27,7 +27,8 @@ read_answer(const char *answer, size_t len)
         return BREAKER_STALE;
     if (reply.kind == BK_REPLY_OK && reply.applied == BK_UNKNOWN)
         return BREAKER_UNKNOWN;
-    return client_fail(BREAKER_ERROR_REFUSED, "breakerd refused: ", answer, "");
+    return client_fail(BREAKER_ERROR_REFUSED, "breakerd refused: ", x->answer,
+                       "");
 }
 
 static int
@@ -60,22 +61,30 @@ report_locally(struct breaker *b, const struct told *item)
     return name_applied(applied);
 }
 
+/* The daemon's lease, and it is away: it may find it again when it is back. */
+static int
+keep(struct breaker *b, const struct told *item)
+{
+    session_keep(b, item);
+    return BREAKER_DONE;
+}
+
 static int
 confirm(struct breaker *b, const struct told *item, int64_t now_ns)
 {
     char line[BK_LINE_MAX + 1];
     char answer[BK_LINE_MAX + 1];
+    struct exchange x = {.line = line, .answer = answer, .size = sizeof answer};
     struct bk_text text;
-    size_t len;
 
     bk_text_init(&text, line, sizeof line);
     told_write(item, false, &text);
-    switch (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
-                        sizeof answer, &len)) {
+    x.line_len = text.len;
+    switch (session_ask(b, &x, now_ns + b->deadline_ns)) {
     case SESSION_ANSWERED:
-        return read_answer(answer, len < sizeof answer ? len : 0);
+        return read_answer(&x);
     case SESSION_NOT_SENT:
-        return report_locally(b, item);
+        return item->id != 0 ? keep(b, item) : report_locally(b, item);
     case SESSION_SENT:
         break;
     }
@@ -99,12 +108,12 @@ tell(struct breaker *b, const struct told *item, uint64_t home,
     if (is_at_home || (!is_daemons && item->id == 0))
         return report_locally(b, item);
     if (!is_daemons)
-        return BREAKER_STALE; /* the local machine never leased it */
+        return keep(b, item);
     if (wants_answer)
         return confirm(b, item, now_ns);
     if (session_tell(b, item))
         return BREAKER_DONE;
-    return item->id != 0 ? BREAKER_STALE : report_locally(b, item);
+    return item->id != 0 ? keep(b, item) : report_locally(b, item);
 }
 
 static void
@@ -125,9 +134,12 @@ put_details(struct told *item, const struct breaker_details *details)
         return;
     len = strnlen(details->text, TOLD_TEXT);
     for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)details->text[i];
+        char c = details->text[i];
+        bool is_control = (unsigned char)c < ' ' || c == 0x7f;
 
-        item->text[i] = c < ' ' || c == 0x7f ? '?' : details->text[i];
+        item->text[i] = '?';
+        if (!is_control)
+            item->text[i] = c;
     }
 }
 
@@ -225,8 +237,7 @@ give_back(struct breaker *b, uint64_t id, uint64_t home)
             return BREAKER_STALE;
         return name_applied(applied);
     }
-    /* Also while the daemon is away: it may find the lease again. */
-    return session_tell(b, &item) ? BREAKER_DONE : BREAKER_STALE;
+    return session_tell(b, &item) ? BREAKER_DONE : keep(b, &item);
 }
 
 int
@@ -273,8 +284,8 @@ renew(struct breaker_permit *permit, uint64_t ttl_ms)
     enum bk_applied applied;
     char line[64];
     char answer[BK_LINE_MAX + 1];
+    struct exchange x = {.line = line, .answer = answer, .size = sizeof answer};
     struct bk_text text;
-    size_t len;
 
     if (!client_is_ready(b) || !home_is_ours(b, permit->home))
         return BREAKER_STALE;
@@ -287,12 +298,12 @@ renew(struct breaker_permit *permit, uint64_t ttl_ms)
     }
     bk_text_init(&text, line, sizeof line);
     bk_write_renew(&text, permit->id, ttl_ms);
+    x.line_len = text.len;
     if (!client_daemon_in_charge(b, now_ns) ||
-        session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
-                    sizeof answer, &len) != SESSION_ANSWERED)
+        session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED)
         return client_fail(BREAKER_ERROR_UNAVAILABLE,
                            "breakerd did not answer in time", "", "");
-    return read_answer(answer, len < sizeof answer ? len : 0);
+    return read_answer(&x);
 }
 
 int

@@ -19,22 +19,22 @@ ask_daemon(struct breaker *b, struct breaker_service *s, uint32_t failed,
     int64_t now_ns = clock_mono_ns();
     char line[BK_LINE_MAX + 1];
     char answer[BK_LINE_MAX + 1];
+    struct exchange x = {.line = line, .answer = answer, .size = sizeof answer};
     struct bk_text text;
     struct bk_reply reply;
-    size_t len;
 
     if (!client_daemon_in_charge(b, now_ns))
         return false;
     bk_text_init(&text, line, sizeof line);
     bk_write_retry(&text, s->name, failed, (enum bk_outcome)outcome,
                    retry_after_ms);
-    if (session_ask(b, line, text.len, now_ns + b->deadline_ns, answer,
-                    sizeof answer, &len) != SESSION_ANSWERED) {
+    x.line_len = text.len;
+    if (session_ask(b, &x, now_ns + b->deadline_ns) != SESSION_ANSWERED) {
         client_lost(b);
         return false;
     }
     client_found(b);
-    if (len >= sizeof answer || !bk_reply_parse(answer, len, &reply) ||
+    if (!session_read(&x, &reply) ||
         (reply.kind != BK_REPLY_GRANT && reply.kind != BK_REPLY_DENY))
         return false;
     token->source = BREAKER_BY_DAEMON;

@@ -1,32 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
-#include "client/session.h"
 #include "client/client.h"
 #include "client/clock.h"
+#include "client/session_private.h"
 #include "core/wire.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 /* Rounds of sending and taking before the lock is let go. */
 #define SETTLE_ROUNDS 64
-
-/* A thread that waits for an answer; lives on its stack, listed while it does. */
-struct waiter {
-    struct waiter *next; /* first come, first sent */
-    const char *line;
-    size_t line_len;
-    char *answer;
-    size_t size;
-    size_t answer_len;
-    uint64_t id;
-    pthread_cond_t wake;
-    bool is_sent;
-    bool is_done;
-};
 
 bool
 session_init(struct session *s, uint64_t seed)
@@ -84,8 +69,8 @@ hand_out(struct session *s, struct waiter *w, const char *line, size_t len)
 {
     uint64_t one = 1;
 
-    w->answer_len = len;
-    (void)bk_copy_text(w->answer, w->size, line, len);
+    w->exchange->answer_len = len;
+    (void)bk_copy_text(w->exchange->answer, w->exchange->size, line, len);
     w->is_done = true;
     if (s->leader == w)
         (void)!write(s->wake_fd, &one, sizeof one);
@@ -99,6 +84,7 @@ take_answer(void *context, uint64_t id, const char *line, size_t len)
     struct session *s = context;
 
     s->quiet = SESSION_SPEAKING;
+    s->cause.code = CAUSE_NONE;
     if (id == 0) {
         note_epoch(s, line, len);
         return;
@@ -140,26 +126,27 @@ greet(struct breaker *b, struct session *s)
     }
 }
 
-/* Everything that waits, in order: what was told first, then the questions. */
+/* What was told, in order. A copy of it goes in one message, whole or not at all. */
 static bool
 send_queued(struct breaker *b, struct session *s)
 {
-    const struct told *item;
+    char lines[TOLD_BATCH * TOLD_LINE];
 
     greet(b, s);
-    while ((item = told_first(&s->queue)) != NULL) {
-        char line[BK_LINE_MAX + 1];
+    while (s->queue.count > 0) {
         struct bk_text text;
+        uint32_t count;
 
-        bk_text_init(&text, line, sizeof line);
-        told_write(item, true, &text);
-        if (transport_send(&s->transport, 0, line, text.len) != TRANSPORT_SENT)
+        bk_text_init(&text, lines, sizeof lines);
+        count = told_write_batch(&s->queue, &text);
+        if (transport_send(&s->transport, 0, lines, text.len) != TRANSPORT_SENT)
             return false;
-        told_pop(&s->queue);
+        told_pop(&s->queue, count);
     }
     return true;
 }
 
+/* First what was told, then the questions. */
 static void
 send_waiting(struct breaker *b, struct session *s)
 {
@@ -168,8 +155,8 @@ send_waiting(struct breaker *b, struct session *s)
     for (struct waiter *w = s->waiters; w != NULL; w = w->next) {
         if (w->is_sent)
             continue;
-        if (transport_send(&s->transport, w->id, w->line, w->line_len) !=
-            TRANSPORT_SENT)
+        if (transport_send(&s->transport, w->id, w->exchange->line,
+                           w->exchange->line_len) != TRANSPORT_SENT)
             return;
         w->is_sent = true;
     }
@@ -187,11 +174,8 @@ has_unsent(const struct session *s)
     return false;
 }
 
-/* Sends and takes until nothing more can be done. It ends with a look that found
- * nothing: only then may somebody sleep on the descriptor, whose edge every call
- * into libzmq may use up. */
-static void
-settle(struct breaker *b, struct session *s)
+void
+session_settle(struct breaker *b, struct session *s)
 {
     uint64_t one = 1;
 
@@ -209,15 +193,15 @@ settle(struct breaker *b, struct session *s)
     (void)!write(s->wake_fd, &one, sizeof one);
 }
 
-static void
-ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
+void
+session_ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
 {
     if (now_ns < s->probe_ns)
         return;
     s->probe_ns = now_ns + SESSION_PROBE_NS +
                   client_jitter(client_world(b), SESSION_PROBE_NS / 4);
     (void)transport_send(&s->transport, 0, "PING", 4);
-    settle(b, s);
+    session_settle(b, s);
 }
 
 /* ---- connecting; the lock is held ---- */
@@ -253,6 +237,9 @@ open_at(struct session *s, const char *path, int64_t now_ns)
     if (!transport_open(&s->transport, path, &s->cause))
         return false;
     s->is_open = true;
+    s->is_new = true;
+    s->kick_ns = now_ns + SESSION_KICK_NS;
+    s->kick_again_ns = SESSION_KICK_NS;
     s->is_greeted = false;
     s->epoch = 0;
     s->quiet = SESSION_SPEAKING;
@@ -260,10 +247,24 @@ open_at(struct session *s, const char *path, int64_t now_ns)
     return true;
 }
 
-/* A connection to the instance's socket, made when there is none. It is left
- * alone while somebody waits on it. */
-static bool
-reach(struct breaker *b, struct session *s, int64_t now_ns)
+/* A connection that is there is left alone; one that a stopped daemon does not take
+ * up is not opened again and again. */
+static void
+kick(struct session *s, int64_t now_ns)
+{
+    if ((transport_look(&s->transport) & TRANSPORT_MAY_SEND) != 0) {
+        s->kick_again_ns = SESSION_KICK_NS;
+    } else if (now_ns >= s->kick_ns) {
+        transport_reconnect(&s->transport, s->path);
+        s->kick_ns = now_ns + s->kick_again_ns;
+        s->kick_again_ns = 2 * s->kick_again_ns < SESSION_KICK_MAX_NS
+                               ? 2 * s->kick_again_ns
+                               : SESSION_KICK_MAX_NS;
+    }
+}
+
+bool
+session_reach(struct breaker *b, struct session *s, int64_t now_ns)
 {
     char path[ENDPOINT_SIZE];
     struct cause cause;
@@ -280,141 +281,10 @@ reach(struct breaker *b, struct session *s, int64_t now_ns)
         s->is_open = false;
         s->again_ns = 0;
     }
-    return s->is_open || open_at(s, path, now_ns);
-}
-
-/* Once silent, nobody waits: a sign of life comes first. */
-static bool
-is_worth_waiting(struct breaker *b, struct session *s, int64_t now_ns)
-{
-    if (s->quiet == SESSION_UNREACHED &&
-        (transport_look(&s->transport) & TRANSPORT_MAY_SEND) != 0) {
-        s->quiet = SESSION_SPEAKING;
-        s->is_greeted = false;
-    } else if (s->quiet == SESSION_UNANSWERED) {
-        ask_for_life(b, s, now_ns);
-    }
-    return s->quiet == SESSION_SPEAKING;
-}
-
-/* ---- waiting ---- */
-
-static void
-lead(struct session *s, struct waiter *w, int64_t left_ns)
-{
-    struct pollfd fds[2] = {{.fd = s->transport.fd, .events = POLLIN},
-                            {.fd = s->wake_fd, .events = POLLIN}};
-    struct timespec left = clock_spec(left_ns);
-    uint64_t count;
-
-    s->leader = w;
-    (void)pthread_mutex_unlock(&s->lock);
-    (void)ppoll(fds, 2, &left, NULL);
-    (void)pthread_mutex_lock(&s->lock);
-    s->leader = NULL;
-    (void)!read(s->wake_fd, &count, sizeof count);
-}
-
-static void
-wait_for_answer(struct breaker *b, struct session *s, struct waiter *w,
-                int64_t deadline_ns)
-{
-    struct timespec deadline = clock_spec(deadline_ns);
-
-    for (;;) {
-        int64_t now_ns;
-
-        settle(b, s);
-        now_ns = clock_mono_ns();
-        if (w->is_done || now_ns >= deadline_ns)
-            return;
-        if (s->leader == NULL)
-            lead(s, w, deadline_ns - now_ns);
-        else
-            (void)pthread_cond_timedwait(&w->wake, &s->lock, &deadline);
-    }
-}
-
-static void
-give_up(struct breaker *b, struct session *s, const struct waiter *w)
-{
-    struct bk_text text;
-
-    atomic_fetch_add_explicit(&s->unanswered, 1, memory_order_relaxed);
-    if (w->is_sent) {
-        s->quiet = SESSION_UNANSWERED;
-        text = cause_set(&s->cause, CAUSE_SILENT);
-        bk_text_put(&text, "breakerd does not answer at ");
-        bk_text_put(&text, s->path);
-        ask_for_life(b, s, clock_mono_ns());
-    } else {
-        s->quiet = SESSION_UNREACHED;
-        text = cause_set(&s->cause, CAUSE_CONNECTING);
-        bk_text_put(&text, "nobody serves ");
-        bk_text_put(&text, s->path);
-    }
-}
-
-static void
-enlist(struct session *s, struct waiter *w)
-{
-    struct waiter **at = &s->waiters;
-    pthread_condattr_t attr;
-
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = w;
-    w->id = s->next_id++;
-    if (w->id == 0)
-        w->id = s->next_id++;
-}
-
-/* The lead passes to somebody who still waits. */
-static void
-delist(struct session *s, struct waiter *w)
-{
-    struct waiter **at = &s->waiters;
-
-    while (*at != w)
-        at = &(*at)->next;
-    *at = w->next;
-    if (s->leader == NULL && s->waiters != NULL)
-        (void)pthread_cond_signal(&s->waiters->wake);
-    (void)pthread_cond_destroy(&w->wake);
-}
-
-enum session_result
-session_ask(struct breaker *b, const char *line, size_t len,
-            int64_t deadline_ns, char *answer, size_t size, size_t *answer_len)
-{
-    struct session *s = &client_world(b)->session;
-    struct waiter w = {
-        .line = line, .line_len = len, .answer = answer, .size = size};
-    bool may_ask;
-    int64_t now_ns = clock_mono_ns();
-
-    (void)pthread_mutex_lock(&s->lock);
-    may_ask = reach(b, s, now_ns);
-    if (may_ask) {
-        settle(b, s);
-        may_ask = is_worth_waiting(b, s, now_ns);
-    }
-    if (may_ask) {
-        enlist(s, &w);
-        wait_for_answer(b, s, &w, deadline_ns);
-        delist(s, &w);
-        if (!w.is_done)
-            give_up(b, s, &w);
-    }
-    (void)pthread_mutex_unlock(&s->lock);
-    *answer_len = w.answer_len;
-    if (w.is_done)
-        return SESSION_ANSWERED;
-    return w.is_sent ? SESSION_SENT : SESSION_NOT_SENT;
+    if (!s->is_open)
+        return open_at(s, path, now_ns);
+    kick(s, now_ns);
+    return true;
 }
 
 /* ---- telling ---- */
@@ -426,10 +296,12 @@ session_tell(struct breaker *b, const struct told *item)
     bool is_reached;
 
     (void)pthread_mutex_lock(&s->lock);
-    is_reached = reach(b, s, clock_mono_ns());
+    is_reached = session_reach(b, s, clock_mono_ns());
     if (is_reached) {
         told_push(&s->queue, item);
-        settle(b, s);
+        session_settle(b, s);
+        if (s->is_new)
+            session_await_connection(b, s);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return is_reached;
@@ -442,12 +314,34 @@ session_post(struct breaker *b, const char *lines, size_t len)
     bool is_sent;
 
     (void)pthread_mutex_lock(&s->lock);
-    is_sent = reach(b, s, clock_mono_ns()) && send_queued(b, s) &&
+    is_sent = session_reach(b, s, clock_mono_ns()) && send_queued(b, s) &&
               transport_send(&s->transport, 0, lines, len) == TRANSPORT_SENT;
     if (s->is_open)
-        settle(b, s);
+        session_settle(b, s);
     (void)pthread_mutex_unlock(&s->lock);
     return is_sent;
+}
+
+void
+session_keep(struct breaker *b, const struct told *item)
+{
+    struct session *s = &client_world(b)->session;
+
+    (void)pthread_mutex_lock(&s->lock);
+    told_push(&s->queue, item);
+    (void)pthread_mutex_unlock(&s->lock);
+}
+
+uint32_t
+session_queued(struct breaker *b)
+{
+    struct session *s = &client_world(b)->session;
+    uint32_t count;
+
+    (void)pthread_mutex_lock(&s->lock);
+    count = s->queue.count;
+    (void)pthread_mutex_unlock(&s->lock);
+    return count;
 }
 
 bool
@@ -462,7 +356,7 @@ session_take(struct breaker *b, struct told *out)
     is_one = first != NULL;
     if (is_one) {
         *out = *first;
-        told_pop(&s->queue);
+        told_pop(&s->queue, 1);
     }
     (void)pthread_mutex_unlock(&s->lock);
     return is_one;
@@ -487,15 +381,15 @@ session_flush(struct breaker *b, int64_t deadline_ns)
 {
     struct session *s = &client_world(b)->session;
     char answer[64];
-    size_t len;
+    struct exchange ping = {
+        .line = "PING", .line_len = 4, .answer = answer, .size = sizeof answer};
     bool is_open;
 
     (void)pthread_mutex_lock(&s->lock);
     is_open = s->is_open;
     (void)pthread_mutex_unlock(&s->lock);
     if (is_open)
-        (void)session_ask(b, "PING", 4, deadline_ns, answer, sizeof answer,
-                          &len);
+        (void)session_ask(b, &ping, deadline_ns);
 }
 
 void
@@ -506,6 +400,8 @@ session_hope(struct breaker *b)
     (void)pthread_mutex_lock(&s->lock);
     s->quiet = SESSION_SPEAKING;
     s->again_ns = 0;
+    s->kick_ns = 0;
+    s->kick_again_ns = SESSION_KICK_NS;
     (void)pthread_mutex_unlock(&s->lock);
 }
 

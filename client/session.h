@@ -10,12 +10,19 @@
 #include "client/attach.h"
 #include "client/told.h"
 #include "client/transport.h"
+#include "core/wire.h"
 #include <pthread.h>
 
 /* While the daemon is silent it is asked for a sign of life this often. */
 #define SESSION_PROBE_NS (100 * BK_NS_PER_MS)
 /* After libzmq could not be started, the next try. */
 #define SESSION_OPEN_AGAIN_NS (1 * BK_NS_PER_S)
+/* libzmq retries a connection more and more seldom. Who has something to say has
+ * it try at once, first after this, and at most ten times as long. */
+#define SESSION_KICK_NS (100 * BK_NS_PER_MS)
+#define SESSION_KICK_MAX_NS (10 * SESSION_KICK_NS)
+/* What the first report of a process waits for its connection. */
+#define SESSION_FIRST_NS (20 * BK_NS_PER_MS)
 
 enum session_quiet {
     SESSION_SPEAKING,
@@ -29,6 +36,15 @@ enum session_result {
     SESSION_SENT      /* no answer: the daemon may or may not have done it */
 };
 
+/* A question and room for its answer. */
+struct exchange {
+    const char *line;
+    size_t line_len;
+    char *answer;
+    size_t size;       /* of the room; one octet is for a NUL */
+    size_t answer_len; /* the whole answer's; size or more: it was cut */
+};
+
 struct waiter;
 struct breaker;
 
@@ -36,10 +52,13 @@ struct session {
     pthread_mutex_t lock;
     struct transport transport;
     bool is_open;
+    bool is_new;      /* nobody has waited for the connection yet */
     bool is_greeted;  /* HELLO was sent on this connection */
     uint64_t epoch;   /* of the daemon that was greeted, 0: not known */
     int64_t again_ns; /* libzmq is not tried before this */
     int64_t probe_ns; /* no PING before this */
+    int64_t kick_ns;  /* no kick before this */
+    int64_t kick_again_ns;
     enum session_quiet quiet;
     char path[ENDPOINT_SIZE]; /* the socket it is connected to */
     struct cause cause;       /* why there is no answer */
@@ -56,16 +75,19 @@ bool session_init(struct session *s, uint64_t seed);
 /* Frees what is this process's own. */
 void session_fini(struct session *s);
 
-/* Sends one line and waits for its answer until `deadline_ns` (monotonic); at most
- * size-1 octets of it and a NUL are stored, *len gets its whole length. */
-enum session_result session_ask(struct breaker *b, const char *line, size_t len,
-                                int64_t deadline_ns, char *answer, size_t size,
-                                size_t *answer_len);
+/* Sends a line and waits for its answer until `deadline_ns` (monotonic). */
+enum session_result session_ask(struct breaker *b, struct exchange *x,
+                                int64_t deadline_ns);
+/* Reads the answer; false: it is none, or was cut. */
+bool session_read(const struct exchange *x, struct bk_reply *reply);
 /* Hands over what needs no answer, in order, and never waits. False: the daemon
  * cannot be talked to at all, the caller keeps it. True: sent, or queued. */
 bool session_tell(struct breaker *b, const struct told *item);
 /* Sends lines ('\n' between them) that need no answer, now or not at all. */
 bool session_post(struct breaker *b, const char *lines, size_t len);
+/* Queues it until the daemon is back. */
+void session_keep(struct breaker *b, const struct told *item);
+uint32_t session_queued(struct breaker *b);
 /* Takes the oldest of what is queued; false: nothing is. */
 bool session_take(struct breaker *b, struct told *out);
 /* Reports lost because too many were queued. */

@@ -16,7 +16,7 @@ told_push(struct told_queue *q, const struct told *item)
         return;
     }
     if (q->count == TOLD_QUEUE) {
-        told_pop(q);
+        told_pop(q, 1);
         q->dropped++;
     }
     q->items[(q->first + q->count) % TOLD_QUEUE] = *item;
@@ -30,10 +30,10 @@ told_first(const struct told_queue *q)
 }
 
 void
-told_pop(struct told_queue *q)
+told_pop(struct told_queue *q, uint32_t count)
 {
-    q->first = (q->first + 1) % TOLD_QUEUE;
-    q->count--;
+    q->first = (q->first + count) % TOLD_QUEUE;
+    q->count -= count;
 }
 
 void
@@ -55,4 +55,17 @@ told_write(const struct told *item, bool is_silent, struct bk_text *out)
         out, is_silent, item->service->name, item->id, item->is_current,
         item->generation, (enum bk_outcome)item->outcome, item->latency_us,
         item->attempt, item->will_retry, item->retry_after_ms, item->text);
+}
+
+uint32_t
+told_write_batch(const struct told_queue *q, struct bk_text *out)
+{
+    uint32_t count = 0;
+
+    for (; count < q->count && count < TOLD_BATCH; count++) {
+        if (count > 0)
+            bk_text_put_char(out, '\n');
+        told_write(&q->items[(q->first + count) % TOLD_QUEUE], true, out);
+    }
+    return count;
 }

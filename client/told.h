@@ -11,7 +11,11 @@
 /* Octets of an error text that are told. */
 #define TOLD_TEXT 64
 /* What waits while the daemon is not connected; beyond it the oldest goes. */
-#define TOLD_QUEUE 256
+#define TOLD_QUEUE 1024
+/* What has piled up goes out in messages of so many lines. */
+#define TOLD_BATCH 64
+/* A line: two words of 63 octets at most, numbers, a text. */
+#define TOLD_LINE 320
 
 enum told_kind { TOLD_REPORT, TOLD_RELEASE };
 
@@ -38,9 +42,11 @@ struct told_queue {
 
 void told_push(struct told_queue *q, const struct told *item);
 const struct told *told_first(const struct told_queue *q); /* NULL: empty */
-void told_pop(struct told_queue *q);
+void told_pop(struct told_queue *q, uint32_t count);
 void told_fini(struct told_queue *q);
 /* The line that says it. */
 void told_write(const struct told *item, bool is_silent, struct bk_text *out);
+/* The lines of the oldest of them, '\n' between; returns how many they are. */
+uint32_t told_write_batch(const struct told_queue *q, struct bk_text *out);
 
 #endif

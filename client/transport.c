@@ -98,16 +98,23 @@ set_options(void *socket)
                           sizeof frame_max) == 0;
 }
 
+static void
+name_endpoint(const char *path, char endpoint[ENDPOINT_MAX])
+{
+    struct bk_text text;
+
+    bk_text_init(&text, endpoint, ENDPOINT_MAX);
+    bk_text_put(&text, "ipc://");
+    bk_text_put(&text, path);
+}
+
 static bool
 start(struct transport *t, const char *path)
 {
     char endpoint[ENDPOINT_MAX];
-    struct bk_text text;
     size_t size = sizeof t->fd;
 
-    bk_text_init(&text, endpoint, sizeof endpoint);
-    bk_text_put(&text, "ipc://");
-    bk_text_put(&text, path);
+    name_endpoint(path, endpoint);
     t->context = zmq_ctx_new();
     if (t->context == NULL)
         return false;
@@ -144,6 +151,16 @@ transport_open(struct transport *t, const char *path, struct cause *cause)
     }
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return is_open;
+}
+
+void
+transport_reconnect(struct transport *t, const char *path)
+{
+    char endpoint[ENDPOINT_MAX];
+
+    name_endpoint(path, endpoint);
+    (void)zmq_disconnect(t->socket, endpoint);
+    (void)zmq_connect(t->socket, endpoint);
 }
 
 void

@@ -14,11 +14,11 @@
 /* Messages queued while the daemon is slow. */
 #define TRANSPORT_QUEUE 1024
 /* A larger answer closes the connection. */
-#define TRANSPORT_FRAME_MAX (1024 * 1024)
+#define TRANSPORT_FRAME_MAX INT64_C(1048576)
 /* Messages taken at one go. */
 #define TRANSPORT_DRAIN_MAX 1024
 #define TRANSPORT_RECONNECT_MS 5
-#define TRANSPORT_RECONNECT_MAX_MS 30
+#define TRANSPORT_RECONNECT_MAX_MS 1000
 
 struct transport {
     void *context;
@@ -36,6 +36,8 @@ enum transport_sent { TRANSPORT_SENT, TRANSPORT_FULL };
 /* Connects to the unix socket at `path`; false and the cause. Signals are blocked
  * for libzmq's threads. */
 bool transport_open(struct transport *t, const char *path, struct cause *cause);
+/* Tries to connect now, whenever libzmq meant to. Only while not connected. */
+void transport_reconnect(struct transport *t, const char *path);
 /* Drops what is queued. Does not wait for the daemon. */
 void transport_close(struct transport *t);
 /* Sends one message: envelope `id` (0: none), delimiter, and a frame for each of

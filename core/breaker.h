@@ -14,7 +14,7 @@
 
 /* An operator's override. */
 struct bk_override {
-    int64_t expires_ns;          /* BK_NEVER: until somebody ends it */
+    int64_t expires_ns; /* BK_NEVER: until somebody ends it */
     uint32_t is_set;
     uint32_t mode;               /* enum bk_mode */
     char reason[BK_REASON_SIZE]; /* the operator's words */
@@ -51,7 +51,7 @@ enum bk_event_kind {
     BK_EV_RETURN,  /* a live lease came back with no verdict (process died) */
     BK_EV_ORDER,   /* an operator orders a mode (AUTO removes the override) */
     BK_EV_RESET,
-    BK_EV_POLICY   /* `policy` is new, `old_policy` was in force till now */
+    BK_EV_POLICY /* `policy` is new, `old_policy` was in force till now */
 };
 
 /* What a report is worth, settled by the lease table before the step. */
@@ -69,8 +69,8 @@ struct bk_event {
         struct {
             bool requires_denies;
             int64_t requires_left_ns;
-            bool needs_token; /* attempt > 1 */
-            bool has_token;   /* and a live one was shown */
+            bool needs_token;      /* attempt > 1 */
+            bool has_token;        /* and a live one was shown */
             int64_t lease_left_ns; /* till the lease that ends first does */
             bool is_tried; /* one of a route's: a denial counts only when the
                               whole route denies */
@@ -78,14 +78,14 @@ struct bk_event {
         struct {
             enum bk_standing standing;
             enum bk_outcome outcome;
-            int64_t latency_ns; /* -1: unknown */
+            int64_t latency_ns;     /* -1: unknown */
             int64_t retry_after_ns; /* 0: none */
-            bool will_retry;    /* the attempt had a + */
-            bool deposits;      /* attempt 1 or unknown */
-            uint32_t ramp_serial; /* of the lease; 0 without one */
+            bool will_retry;        /* the attempt had a + */
+            bool deposits;          /* attempt 1 or unknown */
+            uint32_t ramp_serial;   /* of the lease; 0 without one */
         } report;
         struct {
-            enum bk_mode mode; /* BK_AUTO: remove the override */
+            enum bk_mode mode;   /* BK_AUTO: remove the override */
             int64_t duration_ns; /* BK_NEVER: no end */
             const char *reason;
             size_t reason_len;
@@ -115,9 +115,9 @@ struct bk_effects {
     bool is_allowed;         /* acquire */
     bool is_leased;          /* acquire: the permit must be a lease */
     enum bk_deny deny;
-    int64_t wait_ns;         /* deny: 0 when unknown */
-    bool is_evidence;        /* report, reclaim: it counted against the service */
-    bool was_override;       /* reset, order: an override was removed */
+    int64_t wait_ns;   /* deny: 0 when unknown */
+    bool is_evidence;  /* report, reclaim: it counted against the service */
+    bool was_override; /* reset, order: an override was removed */
 };
 
 /* A breaker that was never used: closed, generation `generation`. */

@@ -37,16 +37,27 @@ judge(const struct bk_policy *p, enum bk_outcome outcome,
     return NO_VERDICT;
 }
 
-static void
-count_outcome(struct bk_counters *c, enum bk_outcome outcome)
+static uint64_t *
+counter_of(struct bk_counters *c, enum bk_outcome outcome)
 {
-    uint64_t *const of[BK_OUTCOME_COUNT] = {
-        [BK_SUCCESS] = &c->success,           [BK_FAILURE] = &c->failure,
-        [BK_TIMEOUT] = &c->timeout,           [BK_REJECTED] = &c->rejected,
-        [BK_RATE_LIMITED] = &c->rate_limited, [BK_CRITICAL] = &c->critical,
-        [BK_CANCELLED] = &c->cancelled};
-    BK_ASSERT(outcome >= 0 && outcome < BK_OUTCOME_COUNT);
-    (*of[outcome])++;
+    switch (outcome) {
+    case BK_SUCCESS:
+        return &c->success;
+    case BK_FAILURE:
+        return &c->failure;
+    case BK_TIMEOUT:
+        return &c->timeout;
+    case BK_RATE_LIMITED:
+        return &c->rate_limited;
+    case BK_REJECTED:
+        return &c->rejected;
+    case BK_CRITICAL:
+        return &c->critical;
+    case BK_CANCELLED:
+    case BK_OUTCOME_COUNT:
+        break;
+    }
+    return &c->cancelled;
 }
 
 static bool
@@ -161,7 +172,7 @@ bk_breaker_report(struct bk_step *s)
         return;
     }
     s->fx->applied = BK_APPLIED;
-    count_outcome(&b->counters, outcome);
+    (*counter_of(&b->counters, outcome))++;
     if (s->ev->u.report.standing == BK_LIVE) {
         BK_ASSERT(b->permits_out > 0);
         b->permits_out--;

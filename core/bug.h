@@ -7,7 +7,7 @@
  * is told, takes itself out of service and lets the host's calls through. */
 #ifdef BK_BUG_HOOK
 void bk_bug(const char *promise, const char *file, int line);
-#define BK_ASSERT(promise)                                                     \
+#define BK_ASSERT(promise) \
     ((promise) ? (void)0 : bk_bug(#promise, __FILE__, __LINE__))
 #else
 #include <assert.h>

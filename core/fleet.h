@@ -32,6 +32,10 @@ struct bk_evidence {
     char text[BK_TEXT_SIZE];
 };
 
+/* Where a ring of outcomes goes on: at an empty place, else after the newest. Of
+ * several at one instant the earlier place is the older. */
+uint32_t bk_evidence_next(const struct bk_evidence *evidence);
+
 struct bk_route {
     char name[BK_NAME_SIZE];
     uint32_t count;
@@ -222,7 +226,7 @@ enum bk_error bk_fleet_make(struct bk_fleet *f, int64_t now_ns,
                             const char *name, size_t len, uint32_t *service);
 /* Asks the policy source again and applies what changed. */
 enum bk_error bk_fleet_reconfigure(struct bk_fleet *f, int64_t now_ns,
-                                   uint32_t service);
+                                   uint32_t slot);
 enum bk_error bk_fleet_forget(struct bk_fleet *f, const char *name, size_t len);
 /* Replaces all routes. False when there are too many. */
 bool bk_fleet_set_routes(struct bk_fleet *f, const struct bk_route *routes,

@@ -169,19 +169,6 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
 
 /* ---- adopting a segment ---- */
 
-/* Where a ring of outcomes goes on: at an empty place, else after the newest. */
-static uint32_t
-next_place(const struct bk_evidence *evidence)
-{
-    for (uint32_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
-        if (evidence[i].outcome == BK_SUCCESS ||
-            (i > 0 && evidence[i].at_ns < evidence[i - 1].at_ns)) {
-            return i;
-        }
-    }
-    return 0;
-}
-
 enum bk_error
 bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
                const char *name, uint32_t incarnation,
@@ -209,7 +196,7 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
         bk_window_clear(&s->breaker.window); /* it was another window's */
     }
     memcpy(s->evidence, evidence, sizeof(s->evidence));
-    s->evidence_next = next_place(evidence);
+    s->evidence_next = bk_evidence_next(evidence);
     bk_fleet_settle(f, slot);
     return BK_OK;
 }

@@ -20,7 +20,7 @@ struct bk_fleet {
     int64_t now_ns; /* the latest instant seen */
     uint64_t next_id;
     uint64_t policy_edition; /* grows when a policy's slot says another thing */
-    int64_t room_ns; /* no service can make room before this */
+    int64_t room_ns;         /* no service can make room before this */
     uint32_t count;
     uint32_t bucket_count; /* a power of two */
     uint32_t dirty_head;

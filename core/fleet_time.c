@@ -204,6 +204,18 @@ bk_fleet_cancel_token(struct bk_fleet *f, uint32_t lease_slot, int64_t now_ns)
                      now_ns, made);
 }
 
+uint32_t
+bk_evidence_next(const struct bk_evidence *evidence)
+{
+    for (uint32_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
+        if (evidence[i].outcome == BK_SUCCESS ||
+            (i > 0 && evidence[i].at_ns < evidence[i - 1].at_ns)) {
+            return i;
+        }
+    }
+    return 0;
+}
+
 struct bk_evidence *
 bk_fleet_next_evidence(struct bk_service *s)
 {

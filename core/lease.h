@@ -14,14 +14,14 @@ enum bk_lease_kind { BK_LEASE_FREE, BK_LEASE_PERMIT, BK_LEASE_TOKEN };
 /* What is published and adopted. */
 struct bk_lease {
     uint64_t id;
-    uint64_t generation;   /* permit: of the service at its birth */
+    uint64_t generation; /* permit: of the service at its birth */
     int64_t deadline_ns;
-    int64_t slice;         /* token: where its withdrawal was made */
-    uint32_t era;          /* token: of the budget */
-    uint32_t service;      /* slot in the fleet */
-    uint32_t holder_pid;   /* 0: unseen, not watched */
-    uint32_t ramp_serial;  /* permit: the ramp step that admitted it */
-    uint32_t kind;         /* enum bk_lease_kind */
+    int64_t slice;        /* token: where its withdrawal was made */
+    uint32_t era;         /* token: of the budget */
+    uint32_t service;     /* slot in the fleet */
+    uint32_t holder_pid;  /* 0: unseen, not watched */
+    uint32_t ramp_serial; /* permit: the ramp step that admitted it */
+    uint32_t kind;        /* enum bk_lease_kind */
     uint32_t reserved;
 };
 
@@ -29,8 +29,8 @@ struct bk_lease_node; /* private: a lease and its links */
 
 struct bk_leases {
     struct bk_lease_node *nodes;
-    uint32_t *buckets; /* by id; BK_NO_SLOT is empty */
-    uint32_t *holders; /* by pid: heads of the holders' lists */
+    uint32_t *buckets;     /* by id; BK_NO_SLOT is empty */
+    uint32_t *holders;     /* by pid: heads of the holders' lists */
     uint32_t bucket_count; /* a power of two */
     uint32_t holder_count; /* a power of two */
     uint32_t capacity;

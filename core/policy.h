@@ -15,7 +15,11 @@
 /* A count window holds at most this many outcomes. */
 #define BK_WINDOW_CALLS_MAX 1000
 
-enum bk_critical_rule { BK_CRITICAL_COUNT, BK_CRITICAL_TRIP, BK_CRITICAL_IGNORE };
+enum bk_critical_rule {
+    BK_CRITICAL_COUNT,
+    BK_CRITICAL_TRIP,
+    BK_CRITICAL_IGNORE
+};
 enum bk_limit_rule { BK_LIMIT_HOLD, BK_LIMIT_COUNT, BK_LIMIT_IGNORE };
 enum bk_count_rule { BK_COUNT_ATTEMPT, BK_COUNT_CALL };
 enum bk_jitter { BK_JITTER_FULL, BK_JITTER_EQUAL, BK_JITTER_NONE };
@@ -23,7 +27,7 @@ enum bk_jitter { BK_JITTER_FULL, BK_JITTER_EQUAL, BK_JITTER_NONE };
 /* Effective values of one service. Fixed width, no pointers: it is published in
  * the shared memory as it is. All-zero is not valid; start from the defaults. */
 struct bk_policy {
-    int64_t window_ns;    /* 0: the window counts calls */
+    int64_t window_ns; /* 0: the window counts calls */
     int64_t slow_call_duration_ns;
     int64_t recovery_timeout_ns;
     int64_t max_recovery_timeout_ns;
@@ -55,8 +59,8 @@ struct bk_policy {
     uint32_t max_concurrent;
     uint32_t max_attempts;
     uint32_t rate_limit_max_attempts;
-    uint32_t retry_on; /* bit (1 << outcome) */
-    uint32_t retries;  /* bool */
+    uint32_t retry_on;      /* bit (1 << outcome) */
+    uint32_t retries;       /* bool */
     uint32_t on_critical;   /* enum bk_critical_rule */
     uint32_t on_rate_limit; /* enum bk_limit_rule */
     uint32_t count;         /* enum bk_count_rule */

@@ -71,15 +71,19 @@ bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
         bk_index_put(s, f, slot, service->name);
 }
 
-/* The release pairs with the acquire load of a worker's gate: who sees this
- * word also sees the record that was put before it. */
+/* The store pairs with the acquire load of a worker's gate: who sees this word also
+ * sees the record that was put before it. It is more than a release, so that the
+ * clock the caller reads next is read when every reader can see the word already:
+ * the stamp must not be early. */
 bool
 bk_segment_put_word(struct bk_segment *s, uint32_t slot, uint64_t word)
 {
     BK_ASSERT(slot < s->limits.services);
     if (atomic_load_explicit(&s->words[slot], memory_order_relaxed) == word)
         return false;
-    atomic_store_explicit(&s->words[slot], word, memory_order_release);
+    /* An exchange, not a store: it is seen by everybody before the caller reads
+     * the clock, so that no stamp is earlier than its word. */
+    (void)atomic_exchange_explicit(&s->words[slot], word, memory_order_seq_cst);
     return true;
 }
 

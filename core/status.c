@@ -131,28 +131,36 @@ put_outcome(struct bk_json *j, const struct bk_evidence *e, int64_t now_ns)
     bk_json_close(j, '}');
 }
 
-/* The newest first. The places are a ring whose head is not known here: the
- * newest one not yet shown is looked for each time, there are only eight. */
+/* The newest one not yet shown, at one instant the one later in the ring;
+ * BK_EVIDENCE_COUNT when all are. A torn entry leaves a hole, so the ring's order
+ * alone will not do. */
+static uint32_t
+find_newest(const struct bk_evidence *e, uint32_t next, const bool *is_shown)
+{
+    uint32_t newest = BK_EVIDENCE_COUNT;
+    for (uint32_t n = 1; n <= BK_EVIDENCE_COUNT; n++) {
+        uint32_t at = (next + BK_EVIDENCE_COUNT - n) % BK_EVIDENCE_COUNT;
+        bool is_there =
+            e[at].outcome != BK_SUCCESS && e[at].outcome < BK_OUTCOME_COUNT;
+        if (is_there && !is_shown[at] &&
+            (newest == BK_EVIDENCE_COUNT || e[at].at_ns > e[newest].at_ns))
+            newest = at;
+    }
+    return newest;
+}
+
+/* Newest first. */
 static void
 put_evidence(struct bk_json *j, const struct bk_status_service *s)
 {
     bool is_shown[BK_EVIDENCE_COUNT] = {false};
+    uint32_t next = bk_evidence_next(s->evidence);
+    uint32_t at;
     bk_json_open(j, "evidence", '[');
-    for (size_t n = 0; n < BK_EVIDENCE_COUNT; n++) {
-        size_t newest = BK_EVIDENCE_COUNT;
-        for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
-            const struct bk_evidence *e = &s->evidence[i];
-            bool is_there =
-                e->outcome != BK_SUCCESS && e->outcome < BK_OUTCOME_COUNT;
-            if (is_there && !is_shown[i] &&
-                (newest == BK_EVIDENCE_COUNT ||
-                 e->at_ns > s->evidence[newest].at_ns))
-                newest = i;
-        }
-        if (newest == BK_EVIDENCE_COUNT)
-            break;
-        is_shown[newest] = true;
-        put_outcome(j, &s->evidence[newest], s->now_ns);
+    while ((at = find_newest(s->evidence, next, is_shown)) <
+           BK_EVIDENCE_COUNT) {
+        is_shown[at] = true;
+        put_outcome(j, &s->evidence[at], s->now_ns);
     }
     bk_json_close(j, ']');
 }

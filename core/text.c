@@ -290,8 +290,13 @@ size_t
 bk_copy_text(char *to, size_t size, const char *from, size_t len)
 {
     BK_ASSERT(size > 0);
-    if (len > size - 1)
+    if (len > size - 1) {
         len = size - 1;
+        /* Not in the middle of a UTF-8 character. */
+        for (int i = 0;
+             i < 3 && len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80; i++)
+            len--;
+    }
     if (len > 0)
         memcpy(to, from, len);
     to[len] = '\0';

@@ -43,7 +43,8 @@ bool bk_is(const char *s, size_t len, const char *word);
 /* Number of edits (insert, delete, replace, swap) between two words; words
  * over 40 octets count as far apart. For "did you mean". */
 unsigned bk_edit_distance(const char *a, size_t a_len, const char *b);
-/* Copies at most size-1 octets and NUL-terminates; returns octets copied. */
+/* Copies at most size-1 octets, whole UTF-8 characters where it must cut, and
+ * NUL-terminates; returns octets copied. */
 size_t bk_copy_text(char *to, size_t size, const char *from, size_t len);
 
 #endif

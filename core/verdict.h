@@ -14,9 +14,9 @@ enum bk_verdict_kind { BK_ASK, BK_GO, BK_NO };
 struct bk_verdict {
     enum bk_verdict_kind kind;
     enum bk_deny reason;
-    uint8_t incarnation;      /* low bits: the slot still has the same name */
-    uint16_t generation;      /* low 12 bits */
-    uint64_t until_ms;        /* CLOCK_BOOTTIME, rounded down: NO holds before
+    uint8_t incarnation; /* low bits: the slot still has the same name */
+    uint16_t generation; /* low 12 bits */
+    uint64_t until_ms;   /* CLOCK_BOOTTIME, rounded down: NO holds before
                                  it, afterwards ask */
 };
 

@@ -206,7 +206,7 @@ read_set(struct bk_words *w, struct bk_request *out)
 {
     out->service = bk_words_service(w);
     out->key = bk_words_need(w, "the key is missing");
-    out->value = bk_words_rest(w);
+    out->value = bk_words_next(w);
     if (out->value.at == NULL)
         bk_words_refuse(w, BK_ERR_BAD_REQUEST, "the value is missing");
 }

@@ -58,23 +58,23 @@ struct bk_request {
     struct bk_word service; /* or a route, or "*" where allowed */
     struct bk_word text;    /* reason, error text */
     struct bk_word key;     /* SET, UNSET; HELLO: worker's name */
-    struct bk_word value;   /* SET (to the end of the line); TALLYQ: reason */
+    struct bk_word value;   /* SET; TALLYQ: reason */
     uint64_t id;            /* permit or token */
     uint64_t generation;
-    uint64_t attempt;        /* ACQUIRE: 1 when not given; REPORT: 0 unknown */
-    uint64_t latency_us;     /* valid when has_latency */
-    uint64_t duration_ms;    /* ttl (0: not given), retry_after (0: none),
+    uint64_t attempt;     /* ACQUIRE: 1 when not given; REPORT: 0 unknown */
+    uint64_t latency_us;  /* valid when has_latency */
+    uint64_t duration_ms; /* ttl (0: not given), retry_after (0: none),
                                 operator's duration when has_duration */
-    uint64_t count;          /* TALLYQ, HISTORY limit, HELLO: pid or protocol */
-    uint64_t protocol;       /* HELLO */
-    int outcome;             /* enum bk_outcome */
-    bool is_current;         /* generation was "-" */
+    uint64_t count;       /* TALLYQ, HISTORY limit, HELLO: pid or protocol */
+    uint64_t protocol;    /* HELLO */
+    int outcome;          /* enum bk_outcome */
+    bool is_current;      /* generation was "-" */
     bool has_latency;
     bool has_duration;
-    bool will_retry;         /* attempt had a + */
-    bool is_all;             /* service was "*" (RESET, AUTO, HISTORY) or, for
+    bool will_retry; /* attempt had a + */
+    bool is_all;     /* service was "*" (RESET, AUTO, HISTORY) or, for
                                 STATUS and CONFIG, not given */
-    bool is_allowed;         /* TALLYQ */
+    bool is_allowed; /* TALLYQ */
 };
 
 /* Reads one request line. On failure returns the error's code and *why is one
@@ -121,14 +121,14 @@ enum bk_reply_kind {
 struct bk_reply {
     enum bk_reply_kind kind;
     struct bk_word service;
-    struct bk_word text;  /* OK: the rest of the line; ERR: the sentence */
-    uint64_t id;          /* permit, token, or PONG's epoch */
+    struct bk_word text; /* OK: the rest of the line; ERR: the sentence */
+    uint64_t id;         /* permit, token, or PONG's epoch */
     uint64_t generation;
-    uint64_t wait_ms;     /* DENY: retry_after; GRANT: delay */
-    int state;            /* ALLOW: enum bk_state */
-    int deny;             /* DENY: enum bk_deny */
-    int error;            /* ERR: enum bk_error */
-    int applied;          /* OK applied|stale|unknown: enum bk_applied, else -1 */
+    uint64_t wait_ms; /* DENY: retry_after; GRANT: delay */
+    int state;        /* ALLOW: enum bk_state */
+    int deny;         /* DENY: enum bk_deny */
+    int error;        /* ERR: enum bk_error */
+    int applied;      /* OK applied|stale|unknown: enum bk_applied, else -1 */
 };
 /* Reads an answer line; false for anything that is none. Hostile input is fine. */
 bool bk_reply_parse(const char *line, size_t len, struct bk_reply *out);

@@ -224,14 +224,18 @@ door_of(int listening)
     return -1;
 }
 
-/* Replaces libc's for the whole program, libzmq included. What libzmq cannot
- * bear (it asserts on most errors) becomes "nobody there". */
+/* These replace libc's for the whole program, libzmq included. The names are given
+ * to the linker only: to the compiler they are glibc's, with types of its own. */
+int gate_accept4(int listening, struct sockaddr *restrict address,
+                 socklen_t *restrict size, int flags) __asm__("accept4");
+int gate_close(int fd) __asm__("close");
+
+/* What libzmq cannot bear (it asserts on most errors) becomes "nobody there". */
 int
-accept4(int listening, __SOCKADDR_ARG address, socklen_t *restrict size,
-        int flags)
+gate_accept4(int listening, struct sockaddr *restrict address,
+             socklen_t *restrict size, int flags)
 {
-    int fd =
-        (int)syscall(SYS_accept4, listening, address.__sockaddr__, size, flags);
+    int fd = (int)syscall(SYS_accept4, listening, address, size, flags);
     int number = errno;
     int door = door_of(listening);
     if (door < 0) {
@@ -252,7 +256,7 @@ accept4(int listening, __SOCKADDR_ARG address, socklen_t *restrict size,
 }
 
 int
-close(int fd)
+gate_close(int fd)
 {
     if (fd >= 0 && fd < FD_MAX) {
         pthread_mutex_lock(&lock);

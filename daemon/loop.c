@@ -5,8 +5,8 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -33,19 +33,20 @@ struct beats {
     bool is_saving;            /* a second's rows are not all put yet */
 };
 
+/* The second number of statm: pages in memory. */
 static int64_t
 resident_bytes(void)
 {
-    long pages = 0;
-    long all;
-    FILE *f = fopen("/proc/self/statm", "re");
-    if (f != NULL) {
-        if (fscanf(f, "%ld %ld", &all, &pages) != 2) {
-            pages = 0;
-        }
-        fclose(f);
+    char line[128] = "";
+    char *rest = line;
+    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd >= 0 ? read(fd, line, sizeof(line) - 1) : -1;
+    if (fd >= 0) {
+        close(fd);
     }
-    return (int64_t)pages * sysconf(_SC_PAGESIZE);
+    line[n > 0 ? n : 0] = '\0';
+    strtoll(line, &rest, 10);
+    return strtoll(rest, NULL, 10) * sysconf(_SC_PAGESIZE);
 }
 
 static void

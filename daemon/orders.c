@@ -77,6 +77,40 @@ print_set(const struct registry *r, const char *name, size_t key,
     return origins[key] == BK_FROM_SET;
 }
 
+/* A refused SET makes no service; a good one is a change to one that is there, so
+ * that a new mode is a transition like any other: a new service is made before
+ * its first value counts. */
+static enum bk_error
+make_for_set(struct answer *a, const char *name, const struct bk_request *q,
+             uint32_t *slot, struct bk_text *error)
+{
+    struct registry *r = a->commands->registry;
+    if (bk_fleet_find(r->fleet, name, strlen(name)) == BK_NO_SLOT) {
+        if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
+                        q->value.len, error)) {
+            return BK_ERR_BAD_REQUEST;
+        }
+        config_forget(r->config, name);
+    }
+    return bk_fleet_make(r->fleet, a->now_ns, name, strlen(name), slot);
+}
+
+/* Takes a value back that could not be applied. */
+static void
+undo_set(struct registry *r, const char *name, const struct bk_request *q,
+         bool was_set, const struct bk_text *old)
+{
+    char sentence[256];
+    struct bk_text error;
+    bk_text_init(&error, sentence, sizeof(sentence));
+    if (was_set) {
+        config_set(r->config, name, q->key.at, q->key.len, old->at, old->len,
+                   &error);
+    } else {
+        config_unset(r->config, name, q->key.at, q->key.len, &error);
+    }
+}
+
 void
 orders_set(struct answer *a, const struct bk_request *q)
 {
@@ -87,42 +121,34 @@ orders_set(struct answer *a, const struct bk_request *q)
     struct bk_text error;
     struct bk_text old;
     uint32_t slot;
-    struct bk_layer trial = {0};
+    bool was_set = false;
     bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
     bk_text_init(&error, sentence, sizeof(sentence));
     bk_text_init(&old, before, sizeof(before));
-    /* A bad value makes no service; a good one is a change to one that is there,
-     * so that a new mode is a transition like any other. */
-    if (!bk_layer_set(&trial, q->key.at, q->key.len, q->value.at, q->value.len,
-                      &error)) {
-        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
-        return;
-    }
-    enum bk_error failed =
-        bk_fleet_make(r->fleet, a->now_ns, name, strlen(name), &slot);
-    if (failed != BK_OK) {
-        answer_error(a, failed);
-        return;
-    }
     int key = bk_key_find(q->key.at, q->key.len);
-    bool was_set = print_set(r, name, (size_t)key, &old);
-    if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
-                    q->value.len, &error)) {
-        bk_write_error(a->out, BK_ERR_BAD_REQUEST, sentence);
+    enum bk_error failed = make_for_set(a, name, q, &slot, &error);
+    if (failed == BK_OK) {
+        was_set = key >= 0 && print_set(r, name, (size_t)key, &old);
+        failed = config_set(r->config, name, q->key.at, q->key.len, q->value.at,
+                            q->value.len, &error)
+                     ? BK_OK
+                     : BK_ERR_BAD_REQUEST;
+    }
+    if (failed == BK_ERR_BAD_REQUEST) {
+        bk_write_error(a->out, failed, sentence);
         return;
     }
-    failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
+    if (failed == BK_OK) {
+        failed = bk_fleet_reconfigure(r->fleet, a->now_ns, slot);
+        if (failed != BK_OK) {
+            undo_set(r, name, q, was_set, &old);
+        }
+    }
     if (failed == BK_OK) {
         apply(a, slot, (size_t)key, true);
-        return;
-    }
-    if (was_set) {
-        config_set(r->config, name, q->key.at, q->key.len, before, old.len,
-                   &error);
     } else {
-        config_unset(r->config, name, q->key.at, q->key.len, &error);
+        answer_error(a, failed);
     }
-    answer_error(a, failed);
 }
 
 void

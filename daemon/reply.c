@@ -5,7 +5,7 @@
 #include <zmq.h>
 
 /* Memory of a reply that is used again and grew beyond this is given back. */
-#define ARENA_KEEP (256 * 1024)
+#define ARENA_KEEP ((size_t)256 * 1024)
 
 struct reply *
 reply_new(void)

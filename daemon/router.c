@@ -69,22 +69,33 @@ router_close(struct router **r)
     *r = NULL;
 }
 
-/* libzmq's words for who is at the other end of an ipc connection:
- * "localhost:uid:gid:pid", the kernel's numbers. */
+/* The next of the numbers in "localhost:uid:gid:pid", libzmq's words for who is at
+ * the other end of an ipc connection (the numbers are the kernel's). */
+static uint32_t
+next_number(const char **rest, uint32_t otherwise)
+{
+    const char *colon = *rest != NULL ? strchr(*rest, ':') : NULL;
+    uint64_t number;
+    if (colon == NULL) {
+        *rest = NULL;
+        return otherwise;
+    }
+    *rest = colon + 1;
+    bool is_number = bk_read_number(*rest, strcspn(*rest, ":"), &number) &&
+                     number <= UINT32_MAX;
+    return is_number ? (uint32_t)number : otherwise;
+}
+
 static void
 identify(struct router *r, zmq_msg_t *frame, bool is_operator,
          struct peer *peer)
 {
-    const char *address = zmq_msg_gets(frame, "Peer-Address");
-    const char *numbers = address != NULL ? strchr(address, ':') : NULL;
+    const char *rest = zmq_msg_gets(frame, "Peer-Address");
     memset(peer, 0, sizeof(*peer));
     peer->is_operator = is_operator;
-    peer->uid = UINT32_MAX;
-    peer->gid = UINT32_MAX;
-    if (numbers != NULL &&
-        sscanf(numbers, ":%u:%u:%u", &peer->uid, &peer->gid, &peer->pid) != 3) {
-        peer->pid = 0;
-    }
+    peer->uid = next_number(&rest, UINT32_MAX);
+    peer->gid = next_number(&rest, UINT32_MAX);
+    peer->pid = next_number(&rest, 0);
     snprintf(peer->actor, sizeof(peer->actor), "%u:%u:%u", peer->uid, peer->gid,
              peer->pid);
     struct name *name = &r->names[peer->pid % NAMES];

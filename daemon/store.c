@@ -40,7 +40,10 @@ open_anyhow(struct store_file *f, struct bk_text *why)
         bk_text_init(why, why->at, why->cap);
         trouble = store_file_open(f, why);
     }
-    if (trouble == STORE_BROKEN && store_file_set_aside(f, why->at)) {
+    if (trouble == STORE_BROKEN && !store_place_may_replace(f->path)) {
+        bk_text_put(why, ", and nothing says that it ever was ours: it is left "
+                         "alone; name another file with --db");
+    } else if (trouble == STORE_BROKEN && store_file_set_aside(f, why->at)) {
         bk_text_init(why, why->at, why->cap);
         if (!store_place_make(f->path, why))
             return STORE_LATER;

@@ -48,6 +48,9 @@ struct store_file {
 /* Makes directories and the file where they are missing. False and a sentence
  * when that cannot be. */
 bool store_place_make(const char *path, struct bk_text *error);
+/* Whether a file that is no database may be set aside: it is named or kept like
+ * one, not like somebody's own. */
+bool store_place_may_replace(const char *path);
 
 /* Opens, checks, migrates. Anything but STORE_GOOD leaves it closed, with the
  * reason in `error`. */

@@ -112,6 +112,33 @@ store_place_make(const char *path, struct bk_text *error)
     return make_file(path, error);
 }
 
+static bool
+ends_like_a_database(const char *path)
+{
+    static const char *const ends[] = {".db", ".sqlite", ".sqlite3"};
+    size_t len = strlen(path);
+
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        size_t end = strlen(ends[i]);
+
+        if (len > end && strcmp(path + len - end, ends[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool
+store_place_may_replace(const char *path)
+{
+    struct stat st;
+
+    if (ends_like_a_database(path))
+        return true;
+    /* Ours is nobody else's to read; somebody's text file usually is. */
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+           st.st_uid == geteuid() && (st.st_mode & 077) == 0;
+}
+
 /* "FILE.corrupt-20261122T071245", or with a number behind when that is taken. */
 static bool
 name_aside(const char *path, char *name, size_t size)

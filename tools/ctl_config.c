@@ -97,15 +97,27 @@ send_lines(const struct ctl *c, struct ask_lines *lines, const char *service)
 }
 
 /* "KEY=VALUE" as the protocol's two words; nothing behind the sign is "-". */
+/* The value goes as it would be printed: one word, whatever blanks a person put
+ * between the parts of a list. The pair has been checked. */
 static void
 add_pair(struct ask_lines *lines, const char *service, const char *pair)
 {
     size_t key_len = strcspn(pair, "=");
-    const char *value = pair + key_len + 1;
+    const char *text = pair + key_len + 1;
+    struct bk_layer layer = {0};
     char key[64];
+    char sentence[512];
+    char value[BK_LINE_MAX];
+    struct bk_text error;
+    struct bk_text printed;
 
     bk_copy_text(key, sizeof key, pair, key_len);
-    ask_add(lines, "SET", service, key, value[0] != '\0' ? value : "-");
+    bk_text_init(&error, sentence, sizeof sentence);
+    bk_text_init(&printed, value, sizeof value);
+    if (bk_layer_set(&layer, key, key_len, text, strlen(text), &error))
+        bk_policy_print(&layer.values, (size_t)bk_key_find(key, key_len),
+                        &printed);
+    ask_add(lines, "SET", service, key, printed.len > 0 ? value : "-");
 }
 
 enum ctl_exit

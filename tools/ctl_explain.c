@@ -12,10 +12,11 @@
 #include <string.h>
 
 /* How far back an operator's order is looked for. */
-#define HISTORY_LINES 20
+#define HISTORY_LINES 200
 
-/* The newest line of the history that is an operator's doing and led to this
- * generation; NULL when it cannot be had. The caller owns `*document`. */
+/* The operator's line of the history that led to this generation: the first of
+ * it, what comes after (SET, say) moved nothing. NULL when it cannot be had. The
+ * caller owns `*document`. */
 static const json_t *
 find_order(const struct ctl *c, const struct view_service *s, json_t **document)
 {
@@ -28,7 +29,7 @@ find_order(const struct ctl *c, const struct view_service *s, json_t **document)
         CTL_DONE)
         return NULL;
     rows = json_object_get(*document, "history");
-    for (size_t i = json_array_size(rows); i-- > 0;) {
+    for (size_t i = 0; i < json_array_size(rows); i++) {
         const json_t *row = json_array_get(rows, i);
         json_int_t generation =
             json_integer_value(json_object_get(row, "generation"));

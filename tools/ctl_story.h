@@ -11,7 +11,7 @@
 struct story {
     const struct view *view;
     const struct view_service *service;
-    const json_t *row; /* the newest operator's line of its history, or NULL */
+    const json_t *row; /* the operator's line that led here, or NULL */
     const char *rule;  /* the key that decided, or NULL */
     json_t *why;
     json_t *now;

@@ -20,7 +20,7 @@ DONE, FAILED, USAGE, NO_SERVICE, FORBIDDEN, UNMET, UNREACHABLE = 0, 1, 2, 3, 4, 
 
 def environment(extra=None):
     kept = {k: v for k, v in os.environ.items()
-            if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS")}
+            if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")}
     kept.update({"HOME": "/nonexistent", "TERM": "xterm", "TZ": "UTC"})
     kept.update(extra or {})
     return kept

@@ -18,7 +18,7 @@
 #define SERVICES_MAX 64
 #define PROCESSES_MAX 64
 #define SILENCE_MS 100
-#define RUN_MS (600 * 1000)
+#define RUN_NS INT64_C(600000000000)
 /* What a sanitizer and the way back may add to a deadline. How late a busy
  * machine lets a process run again is measured beside, by its sleeps. */
 #define SLACK_US 50000
@@ -67,8 +67,8 @@ call_by_wire(struct line *line, struct tally *tally, unsigned service,
              bool fails, uint64_t *newest)
 {
     char request[160];
-    unsigned long long permit = 0;
-    unsigned long long generation = 0;
+    uint64_t permit = 0;
+    uint64_t generation = 0;
     snprintf(request, sizeof(request), "ACQUIRE load-%u", service);
     const char *answer = line_ask_for(line, request, SILENCE_MS);
     if (answer == NULL) {
@@ -81,14 +81,15 @@ call_by_wire(struct line *line, struct tally *tally, unsigned service,
         herd_sleep_until(herd_now_ns() + 1000000);
         return;
     }
-    if (sscanf(answer, "ALLOW %*s %llu %llu", &permit, &generation) != 2)
+    if (!line_allows(answer, &permit, &generation))
         herd_fail("asked, got %s", answer);
     if (generation < *newest)
-        herd_fail("load-%u: generation %llu after %llu", service, generation,
-                  (unsigned long long)*newest);
+        herd_fail("load-%u: generation %llu after %llu", service,
+                  (unsigned long long)generation, (unsigned long long)*newest);
     *newest = generation;
     snprintf(request, sizeof(request), "REPORT load-%u %llu %llu %s 1000",
-             service, permit, generation, fails ? "failure" : "success");
+             service, (unsigned long long)permit,
+             (unsigned long long)generation, fails ? "failure" : "success");
     answer = line_ask_for(line, request, SILENCE_MS);
     if (answer == NULL)
         tally->silent++;
@@ -179,7 +180,7 @@ wait_for_end_of_input(void)
 {
     char octets[64];
     struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
-    int64_t end_ns = herd_now_ns() + RUN_MS * INT64_C(1000000);
+    int64_t end_ns = herd_now_ns() + RUN_NS;
     while (herd_now_ns() < end_ns) {
         if (poll(&fd, 1, 100) <= 0)
             continue;

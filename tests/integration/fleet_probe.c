@@ -43,17 +43,16 @@ ask_at_the_moment(struct line *line, unsigned index)
     herd_sleep_until(run.board->due_ns - EARLY_NS);
     for (;;) {
         const char *answer = line_ask(line, "ACQUIRE " SERVICE);
-        unsigned long long permit = 0;
-        unsigned long long generation = 0;
+        uint64_t permit = 0;
+        uint64_t generation = 0;
         if (line_says(answer, "DENY " SERVICE " open ")) {
             run.board->asked_early[index]++;
             continue;
         }
         if (line_says(answer, "DENY " SERVICE " half_open "))
             return;
-        if (sscanf(answer, "ALLOW " SERVICE " %llu %llu half_open", &permit,
-                   &generation) != 2 ||
-            permit == 0)
+        if (!line_allows(answer, &permit, &generation) || permit == 0 ||
+            strstr(answer, " half_open") == NULL)
             herd_fail("asked, got %s", answer);
         *mine = (struct winner){permit, generation};
         return;

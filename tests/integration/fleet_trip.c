@@ -27,6 +27,7 @@
 struct asker {
     struct line *line;
     struct bk_segment segment; /* word */
+    _Atomic int64_t began_ns;
     uint32_t slot;
     struct breaker *handle; /* auto */
     struct breaker_service *service;
@@ -127,7 +128,10 @@ static bool
 call_once(struct asker *a, struct seen *seen, bool reports)
 {
     struct breaker_permit permit = {0};
+    /* Nothing of the question may happen before the clock was read: the exchange
+     * waits for the reading and lets no later load pass. */
     int64_t began_ns = herd_now_ns();
+    atomic_exchange(&a->began_ns, began_ns);
     bool is_allowed =
         a->handle != NULL
             ? breaker_acquire(a->service, &permit) == BREAKER_ALLOWED

@@ -22,6 +22,8 @@ import zmq
 from brk import PATIENCE_S, Client, Silence
 
 BREAKERD = os.environ.get("BREAKERD", "breakerd")
+# The thread sanitizer makes every octet several: sizes say nothing then.
+IS_THREAD_SANITIZED = "thread" in os.environ.get("BREAKERD_SANITIZE", "")
 # A daemon under a sanitizer keeps freed memory; tests that look at memory need
 # that kept small.
 SANITIZER = {

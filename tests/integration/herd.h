@@ -52,6 +52,10 @@ line_expect(struct line *l, const char *start, const char *format, ...);
 /* Does `answer` begin with these words? */
 bool line_says(const char *answer, const char *words);
 
+/* The numbers of "ALLOW service permit generation state"; false for any other
+ * answer. */
+bool line_allows(const char *answer, uint64_t *permit, uint64_t *generation);
+
 /* The number behind "key": in a document, or a failure. */
 uint64_t herd_number(const char *document, const char *key);
 /* The value behind --name, or `otherwise`. */

@@ -100,6 +100,22 @@ line_says(const char *answer, const char *words)
     return strncmp(answer, words, strlen(words)) == 0;
 }
 
+bool
+line_allows(const char *answer, uint64_t *permit, uint64_t *generation)
+{
+    const char *at =
+        line_says(answer, "ALLOW ") ? strchr(answer + 6, ' ') : NULL;
+    char *end = NULL;
+    if (at == NULL)
+        return false;
+    *permit = strtoull(at + 1, &end, 10);
+    if (end == at + 1 || *end != ' ')
+        return false;
+    at = end + 1;
+    *generation = strtoull(at, &end, 10);
+    return end != at && *end == ' ';
+}
+
 static const char *
 ask(struct line *l, const char *request)
 {

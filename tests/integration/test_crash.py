@@ -129,18 +129,30 @@ class Crash(harness.Case):
         operator.document("SET numbered retry_min_per_sec 1000")
         operator.document("SET timer recovery_timeout 2h")
         operator.document("SET timer max_recovery_timeout 2h")
+        # Each began between two looks at the clock.
+        self.began = {"timer": [time.monotonic()]}
         for _ in range(5):
             operator.ask("REPORT timer 0 - failure")
+        self.began["timer"].append(time.monotonic())
+        self.began["ordered"] = [time.monotonic()]
         operator.document(f"TRIP ordered {HOUR_MS} for an hour")
-        self.began = time.monotonic()
+        self.began["ordered"].append(time.monotonic())
 
     def check_times(self, client, slack_ms):
-        passed = (time.monotonic() - self.began) * 1000
-        timer = client.service("timer")
-        self.assertEqual(timer["state"], "open")
-        self.assert_near(timer["retry_after_ms"], 2 * HOUR_MS - passed, slack_ms)
-        override = client.service("ordered")["override"]
-        self.assert_near(override["expires_ms"], HOUR_MS - passed, slack_ms)
+        """What remains is what should, but for rounding and the length of a turn
+        of the loop."""
+        for name, whole_ms in (("timer", 2 * HOUR_MS), ("ordered", HOUR_MS)):
+            first, last = self.began[name]
+            before = time.monotonic()
+            service = client.service(name)
+            after = time.monotonic()
+            self.assertEqual(service["state"], "open")
+            left_ms = (service["retry_after_ms"] if name == "timer"
+                       else service["override"]["expires_ms"])
+            self.assertLessEqual(
+                left_ms, whole_ms - (before - last) * 1000 + slack_ms, name)
+            self.assertGreaterEqual(
+                left_ms, whole_ms - (after - first) * 1000 - slack_ms, name)
 
     def check_orders(self, client, orders):
         with orders.lock:
@@ -274,8 +286,7 @@ class Crash(harness.Case):
         self.crash_over_and_over(lose_segment=False, slack_ms=25)
 
     def test_segment_lost(self):
-        self.crash_over_and_over(lose_segment=True,
-                                 slack_ms=25 + 2 * ROUNDS)
+        self.crash_over_and_over(lose_segment=True, slack_ms=25 + 2 * ROUNDS)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 lets exactly one probe through."""
 import os
 import subprocess
+import unittest
 
 import harness
 
@@ -49,6 +50,8 @@ class Fleet(harness.Case):
         # They did ask at the moment, not long after it.
         self.assertGreater(int(said["asked_just_before"]), int(ROUNDS))
 
+    @unittest.skipIf(harness.IS_THREAD_SANITIZED,
+                     "threads after a fork are beyond the thread sanitizer")
     def test_handle_opened_before_a_fork(self):
         for mode in ("auto", "zmq"):
             daemon = self.daemon().start()

@@ -23,7 +23,7 @@ greet(uint8_t *to)
     to[0] = 0xff;
     to[9] = 0x7f;
     to[10] = 3;
-    memcpy(to + 12, "NULL", 4);
+    memcpy(to + 12, "NULL", sizeof("NULL"));
     return GREETING;
 }
 

@@ -233,9 +233,11 @@ class Settings(harness.SharedDaemonCase):
         self.assertRegex(self.operator.ask(f"UNSET {name} rampp"),
                          "^ERR (bad_request|unknown_service) ")
 
-    def test_value_may_hold_spaces(self):
+    def test_value_is_one_word_and_may_be_a_list(self):
         name = self.name()
-        self.operator.document(f"SET {name} retry_on failure, timeout")
+        answer = self.operator.document(
+            f"SET {name} retry_on failure,timeout and words of later versions")
+        self.assertEqual(answer["value"], "failure,timeout")
         self.assertEqual(
             Deny(self.worker.ask(f"RETRY {name} 1 rate_limited")).reason,
             "not_retryable")

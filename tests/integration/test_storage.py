@@ -61,7 +61,7 @@ class Restart(harness.Case):
 
     def test_killed(self):
         daemon = self.prepared()
-        before, start = self.statuses(daemon), time.monotonic()
+        start, before = time.monotonic(), self.statuses(daemon)
         daemon.kill()
         time.sleep(0.2)
         daemon.start()
@@ -88,7 +88,7 @@ class Restart(harness.Case):
     def test_killed_and_the_segment_lost(self):
         daemon = self.prepared()
         time.sleep(1.3)  # counters are saved within a second
-        before, start = self.statuses(daemon), time.monotonic()
+        start, before = time.monotonic(), self.statuses(daemon)
         daemon.kill()
         os.unlink(daemon.segment_path)
         time.sleep(0.2)

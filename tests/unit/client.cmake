@@ -14,10 +14,10 @@ function(client_unit name labels)
 endfunction()
 
 client_unit(gate fast)
-client_unit(session fast)
-client_unit(attach fast)
+client_unit(session "")
+client_unit(attach "")
 client_unit(local fast)
-client_unit(fork "")
+client_unit(fork fast)
 client_unit(host "")
 
 # Knows the library by its file only.
@@ -32,10 +32,15 @@ add_test(NAME client_load COMMAND test_client_load)
 set_tests_properties(client_load PROPERTIES LABELS "client;fast" TIMEOUT 60)
 
 # The real daemon, in a directory of the test's own.
-client_unit(daemon "daemon")
-target_compile_definitions(test_client_daemon
-    PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
-add_dependencies(test_client_daemon breakerd)
+function(client_live name labels)
+    client_unit(${name} "${labels}")
+    target_sources(test_client_${name} PRIVATE client_live.c)
+    target_compile_definitions(test_client_${name}
+        PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
+    add_dependencies(test_client_${name} breakerd)
+endfunction()
+client_live(daemon "daemon")
+client_live(prefork "daemon;fast")
 
 # The table of classification.
 add_executable(test_classify test_classify.c)

@@ -3,9 +3,11 @@
 #include "client_stage.h"
 #include <dirent.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -75,6 +77,16 @@ stage_down(void **state)
     remove_all(s->dir);
     free(s);
     return 0;
+}
+
+pid_t
+stage_fork(void)
+{
+    pid_t child = fork();
+
+    if (child == 0)
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    return child;
 }
 
 void

@@ -6,24 +6,39 @@
  * the test publishes and a daemon that plays lines. Either may be missing. */
 #include "breaker/breaker.h"
 #include "core/segment.h"
+#include <sys/types.h>
 
 /* The thread sanitizer supports neither a child of a process with threads that
  * starts threads, as libzmq does there, nor a thread cancelled in the middle of a
- * system call; such tests are skipped under it. */
+ * system call. The address sanitizer's allocator, unlike malloc, may be locked for
+ * ever in a child when another thread allocated at the fork, and libzmq's threads
+ * do. Such tests are skipped under them; they are quick, and run without. */
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1
+#elif defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
 #define UNDER_TSAN 1
+#elif __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
 #endif
 #endif
 #ifndef UNDER_TSAN
 #define UNDER_TSAN 0
 #endif
+#ifndef UNDER_ASAN
+#define UNDER_ASAN 0
+#endif
 #define SKIP_UNDER_TSAN() \
     do {                  \
         if (UNDER_TSAN)   \
             skip();       \
+    } while (0)
+#define SKIP_UNDER_SANITIZERS()       \
+    do {                              \
+        if (UNDER_TSAN || UNDER_ASAN) \
+            skip();                   \
     } while (0)
 
 struct shm;
@@ -80,6 +95,9 @@ bool fake_line(struct fake *fake, const char *prefix, uint32_t n,
                char line[1100]);
 /* Waits, 2 s at most, until there are `count` of them. */
 bool fake_wait(struct fake *fake, const char *prefix, uint32_t count);
+
+/* fork(), with a child that does not outlive the test. */
+pid_t stage_fork(void);
 
 /* ---- time ---- */
 int64_t mono_ns(void);

@@ -3,7 +3,7 @@
  * The client with the real breakerd, which is stopped, killed and started again
  * under it. */
 #define _GNU_SOURCE
-#include "client_stage.h"
+#include "client_live.h"
 #include "unit.h"
 #include <pthread.h>
 #include <signal.h>
@@ -15,82 +15,7 @@
 /* A loaded machine adds to every deadline. */
 #define SLACK_NS (400 * BK_NS_PER_MS)
 #define DEADLINE_MS 50
-
-static pid_t daemon_pid;
-
-static const char config[] = "[service slow]\n"
-                             "max_concurrent = 1\n"
-                             "[service quick]\n"
-                             "failure_threshold = 2\n"
-                             "recovery_timeout = 300ms\n"
-                             "success_threshold = 1\n";
-
-static void
-start_daemon(struct stage *s)
-{
-    char db[128];
-    char conf[128];
-    struct breaker_options options = BREAKER_OPTIONS_INIT;
-    struct breaker *probe;
-    FILE *f;
-    bool is_up = false;
-
-    stage_path(s, "b.db", db);
-    stage_path(s, "b.conf", conf);
-    f = fopen(conf, "w");
-    assert_non_null(f);
-    assert_true(fputs(config, f) >= 0);
-    assert_int_equal(fclose(f), 0);
-    daemon_pid = fork();
-    if (daemon_pid == 0) {
-        execl(BREAKERD, "breakerd", "-c", conf, "--dir", s->dir, "--db", db,
-              (char *)NULL);
-        _exit(127);
-    }
-    options.dir = s->dir;
-    options.mode = BREAKER_MODE_ZMQ;
-    options.deadline_ms = 200;
-    probe = breaker_open(&options);
-    for (int i = 0; i < 100 && !is_up; i++) {
-        is_up = breaker_ping(probe, NULL) == 0;
-        sleep_ms(is_up ? 0 : 50);
-    }
-    breaker_close(&probe);
-    assert_true(is_up);
-}
-
-static void
-end_daemon(int signal_number)
-{
-    int status;
-
-    if (daemon_pid <= 0)
-        return;
-    kill(daemon_pid, SIGCONT);
-    kill(daemon_pid, signal_number);
-    (void)waitpid(daemon_pid, &status, 0);
-    daemon_pid = 0;
-}
-
-static int
-up(void **state)
-{
-    daemon_pid = 0;
-    if (stage_up(state) != 0)
-        return -1;
-    start_daemon(*state);
-    return 0;
-}
-
-static int
-down(void **state)
-{
-    struct stage *s = *state;
-
-    breaker_close(&s->b);
-    end_daemon(SIGTERM);
-    return stage_down(state);
-}
+#define DEADLINE_NS (DEADLINE_MS * BK_NS_PER_MS)
 
 static struct breaker_permit
 ask(struct stage *s, const char *name)
@@ -111,18 +36,6 @@ comes_from(struct stage *s, const char *name, int source)
         sleep_ms(10);
     }
     return false;
-}
-
-static long
-number_in(struct stage *s, const char *name, const char *key)
-{
-    char json[8192];
-    char *at;
-
-    if (breaker_status(breaker_service(s->b, name), json, sizeof json) <= 0)
-        return -1;
-    at = strstr(json, key);
-    return at == NULL ? -1 : strtol(at + strlen(key), NULL, 10);
 }
 
 static void
@@ -162,8 +75,8 @@ the_whole_story_with_either_mode(void **state)
         assert_non_null(strstr(json, "\"worker\":\"tester\""));
         assert_non_null(strstr(json, "\"text\":\"503 from here\""));
         /* The same truth, whoever decided. */
-        assert_int_equal(number_in(s, name, "\"allowed\":"), 5);
-        assert_int_equal(number_in(s, name, "\"denied\":"), 0);
+        assert_int_equal(live_number(s, name, "\"allowed\":"), 5);
+        assert_int_equal(live_number(s, name, "\"denied\":"), 0);
         assert_non_null(strstr(json, "\"allowed\":5,\"denied\":1"));
         assert_true(breaker_config(s->b, breaker_service(s->b, name), json,
                                    sizeof json) > 0);
@@ -273,8 +186,7 @@ call_for(struct stage *s, const char *name, int64_t ms, uint32_t by[4])
         struct breaker_permit p = ask(s, name);
 
         (void)breaker_report(&p, BREAKER_SUCCESS, 10);
-        assert_in_range(mono_ns() - began, 0,
-                        2 * DEADLINE_MS * BK_NS_PER_MS + SLACK_NS);
+        assert_in_range(mono_ns() - began, 0, 2 * DEADLINE_NS + SLACK_NS);
         by[p.source]++;
         sleep_ms(1);
     }
@@ -294,12 +206,12 @@ a_stopped_daemon_costs_one_deadline(void **state)
         stage_open(s, (enum breaker_mode)modes[m], 0, DEADLINE_MS);
         assert_true(comes_from(s, "llm",
                                m == 0 ? BREAKER_BY_DAEMON : BREAKER_BY_MEMORY));
-        assert_int_equal(kill(daemon_pid, SIGSTOP), 0);
+        assert_int_equal(kill(live_pid(), SIGSTOP), 0);
         call_for(s, "llm", 1500, by);
         assert_true(by[BREAKER_BY_LOCAL] > 50);
         assert_int_equal(by[BREAKER_BY_NOBODY], 0);
         assert_non_null(strstr(s->log, "breakerd is away"));
-        assert_int_equal(kill(daemon_pid, SIGCONT), 0);
+        assert_int_equal(kill(live_pid(), SIGCONT), 0);
         assert_true(comes_from(s, "llm",
                                m == 0 ? BREAKER_BY_DAEMON : BREAKER_BY_MEMORY));
         assert_non_null(strstr(s->log, "breakerd is back"));
@@ -320,13 +232,13 @@ a_permit_granted_too_late_is_free_again(void **state)
 
     stage_open(s, BREAKER_MODE_ZMQ, 0, DEADLINE_MS);
     assert_true(comes_from(s, "llm", BREAKER_BY_DAEMON));
-    assert_int_equal(kill(daemon_pid, SIGSTOP), 0);
+    assert_int_equal(kill(live_pid(), SIGSTOP), 0);
     assert_int_equal(ask(s, "slow").source, BREAKER_BY_LOCAL);
-    assert_int_equal(kill(daemon_pid, SIGCONT), 0);
+    assert_int_equal(kill(live_pid(), SIGCONT), 0);
     assert_true(comes_from(s, "llm", BREAKER_BY_DAEMON));
     breaker_stats(s->b, &stats);
     assert_int_equal(stats.late, 1);
-    for (int i = 0; i < 100 && number_in(s, "slow", "\"in_use\":") != 0; i++)
+    for (int i = 0; i < 100 && live_number(s, "slow", "\"in_use\":") != 0; i++)
         sleep_ms(10);
     p = ask(s, "slow");
     assert_int_equal(p.source, BREAKER_BY_DAEMON);
@@ -352,14 +264,14 @@ killed_and_started_again_it_goes_on(void **state)
     for (int round = 0; round < 5; round++) {
         uint32_t by[4];
 
-        end_daemon(SIGKILL);
+        live_end(SIGKILL);
         call_for(s, "other", round == 0 ? 1300 : 100, by);
         assert_int_equal(by[BREAKER_BY_NOBODY], 0);
         if (round == 0)
             assert_true(by[BREAKER_BY_LOCAL] > 0);
         /* What was open stays open, whoever says so. */
         assert_int_equal(ask(s, "llm").verdict, BREAKER_DENIED);
-        start_daemon(s);
+        live_start(s);
         assert_true(comes_from(s, "other", BREAKER_BY_MEMORY));
         assert_int_equal(ask(s, "llm").verdict, BREAKER_DENIED);
         assert_int_equal(ask(s, "llm").source, BREAKER_BY_MEMORY);
@@ -379,9 +291,9 @@ a_lost_segment_is_found_anew(void **state)
         struct breaker_permit p;
         struct breaker_details more = BREAKER_DETAILS_INIT;
 
-        end_daemon(SIGKILL);
+        live_end(SIGKILL);
         assert_int_equal(unlink(path), 0);
-        start_daemon(s);
+        live_start(s);
         sleep_ms(1100); /* the old mapping's heart is dead by now */
         assert_true(comes_from(s, "llm", BREAKER_BY_MEMORY));
         p = ask(s, "llm");
@@ -391,49 +303,10 @@ a_lost_segment_is_found_anew(void **state)
     }
 }
 
-static void
-children_of_a_prefork_server_share_it(void **state)
-{
-    struct stage *s = *state;
-    pid_t children[8];
-
-    SKIP_UNDER_TSAN();
-    stage_open(s, BREAKER_MODE_AUTO, 0, 5000);
-    assert_true(comes_from(s, "llm", BREAKER_BY_MEMORY));
-    for (int i = 0; i < 8; i++) {
-        children[i] = fork();
-        if (children[i] == 0) {
-            struct breaker_permit p = ask(s, "slow");
-
-            /* One of them holds the only permit, and dies with it. */
-            (void)p;
-            for (int k = 0; k < 20; k++) {
-                p = ask(s, "llm");
-                if (p.source != BREAKER_BY_MEMORY ||
-                    breaker_report(&p, BREAKER_SUCCESS, 1) != BREAKER_DONE)
-                    _exit(1);
-            }
-            breaker_close(&s->b);
-            _exit(0);
-        }
-    }
-    for (int i = 0; i < 8; i++) {
-        int status;
-
-        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
-        assert_true(WIFEXITED(status));
-        assert_int_equal(WEXITSTATUS(status), 0);
-    }
-    assert_int_equal(number_in(s, "llm", "\"success\":"), 160);
-    for (int i = 0; i < 100 && number_in(s, "slow", "\"in_use\":") != 0; i++)
-        sleep_ms(10);
-    assert_int_equal(number_in(s, "slow", "\"in_use\":"), 0);
-}
-
 int
 main(void)
 {
-#define LIVE(test) cmocka_unit_test_setup_teardown(test, up, down)
+#define LIVE(test) cmocka_unit_test_setup_teardown(test, live_up, live_down)
     const struct CMUnitTest tests[] = {
         LIVE(the_whole_story_with_either_mode),
         LIVE(retries_draw_on_the_fleets_budget),
@@ -442,7 +315,6 @@ main(void)
         LIVE(a_permit_granted_too_late_is_free_again),
         LIVE(killed_and_started_again_it_goes_on),
         LIVE(a_lost_segment_is_found_anew),
-        LIVE(children_of_a_prefork_server_share_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

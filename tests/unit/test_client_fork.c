@@ -14,8 +14,6 @@
 
 #define CHILDREN 8
 
-extern char **environ;
-
 static void
 play(void *context, const char *line, char *answer, size_t size)
 {
@@ -94,14 +92,23 @@ children_after_open_are_workers(void **state)
     struct stage *s = with_daemon(state);
     pid_t children[CHILDREN];
     char want[64];
+    int gate[2];
 
-    SKIP_UNDER_TSAN();
+    SKIP_UNDER_SANITIZERS();
     assert_int_equal(ask(s->b).source, BREAKER_BY_DAEMON);
+    /* They begin when all are there. */
+    assert_int_equal(pipe(gate), 0);
     for (int i = 0; i < CHILDREN; i++) {
-        children[i] = fork();
-        if (children[i] == 0)
-            _exit(be_a_worker(s->b));
+        children[i] = stage_fork();
+        if (children[i] == 0) {
+            char nothing;
+
+            close(gate[1]);
+            _exit(read(gate[0], &nothing, 1) == 0 ? be_a_worker(s->b) : 9);
+        }
     }
+    close(gate[0]);
+    close(gate[1]);
     for (int i = 0; i < CHILDREN; i++)
         assert_true(ended_well(children[i]));
     for (int i = 0; i < CHILDREN; i++) {
@@ -119,15 +126,15 @@ a_child_of_a_child_is_one_too(void **state)
     struct stage *s = with_daemon(state);
     pid_t child;
 
-    SKIP_UNDER_TSAN();
+    SKIP_UNDER_SANITIZERS();
     assert_int_equal(ask(s->b).source, BREAKER_BY_DAEMON);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         pid_t grandchild;
 
         if (ask(s->b).source != BREAKER_BY_DAEMON)
             _exit(3);
-        grandchild = fork();
+        grandchild = stage_fork();
         if (grandchild == 0)
             _exit(be_a_worker(s->b));
         _exit(ended_well(grandchild) ? be_a_worker(s->b) : 4);
@@ -142,7 +149,7 @@ a_child_that_never_asks_closes_in_peace(void **state)
     pid_t child;
 
     assert_int_equal(ask(s->b).source, BREAKER_BY_DAEMON);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         breaker_close(&s->b);
         _exit(s->b == NULL ? 0 : 1);
@@ -159,9 +166,9 @@ leases_and_tokens_stay_the_parents(void **state)
     pid_t child;
     char want[64];
 
-    SKIP_UNDER_TSAN();
+    SKIP_UNDER_SANITIZERS();
     assert_int_not_equal(p.id, 0);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         struct breaker_permit copy = p;
 
@@ -212,11 +219,11 @@ children_of_a_busy_process_are_not_stuck(void **state)
     struct hammer hammer = {.b = s->b};
     pthread_t threads[4];
 
-    SKIP_UNDER_TSAN();
+    SKIP_UNDER_SANITIZERS();
     for (int i = 0; i < 4; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, strike, &hammer), 0);
     for (int i = 0; i < 40; i++) {
-        pid_t child = fork();
+        pid_t child = stage_fork();
 
         if (child == 0)
             _exit(be_a_worker(s->b));
@@ -237,7 +244,7 @@ counts_are_told_by_whoever_decided(void **state)
     struct bk_acquired ignored;
     pid_t child;
 
-    SKIP_UNDER_TSAN();
+    SKIP_UNDER_SANITIZERS();
     s->shm = shm_new(s->dir);
     assert_int_equal(
         bk_fleet_acquire(shm_fleet(s->shm), shm_now(), &first, &ignored),
@@ -247,7 +254,7 @@ counts_are_told_by_whoever_decided(void **state)
     stage_open(s, BREAKER_MODE_AUTO, 0, 5000);
     for (int i = 0; i < 10; i++)
         assert_int_equal(ask(s->b).source, BREAKER_BY_MEMORY);
-    child = fork();
+    child = stage_fork();
     if (child == 0) {
         for (int i = 0; i < 3; i++) {
             if (ask(s->b).source != BREAKER_BY_MEMORY)
@@ -294,7 +301,7 @@ check_page(bool may_wipe)
     assert_false(fork_page_is_ready(page));
     atomic_store(&page->state, FORK_READY);
     assert_true(fork_page_is_ready(page));
-    child = fork();
+    child = stage_fork();
     if (child == 0)
         _exit(fork_page_is_ready(page) ? 1 : 0);
     assert_true(ended_well(child));

@@ -5,6 +5,7 @@
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/publish.h"
+#include "scratch.h"
 #include "unit.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -44,8 +45,7 @@ make_base(void **state)
     struct bk_text error;
     (void)state;
     log_set_level(LOG_ERROR);
-    snprintf(base, sizeof(base), "/tmp/publish-XXXXXX");
-    assert_non_null(mkdtemp(base));
+    scratch_make(base, sizeof(base));
     bk_text_init(&error, sentence, sizeof(sentence));
     return rundir_open(&dir, base, "/tmp/unused.db", &error) ? 0 : -1;
 }
@@ -53,11 +53,10 @@ make_base(void **state)
 static int
 remove_base(void **state)
 {
-    char command[128];
     (void)state;
     rundir_close(&dir);
-    snprintf(command, sizeof(command), "rm -rf %s", base);
-    return system(command) == 0 ? 0 : -1;
+    scratch_remove(base);
+    return 0;
 }
 
 static struct bk_acquired

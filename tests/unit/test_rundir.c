@@ -3,6 +3,7 @@
  * The runtime directory: which one, with which modes, and for one daemon only. */
 #include "daemon/log.h"
 #include "daemon/rundir.h"
+#include "scratch.h"
 #include "unit.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -17,8 +18,7 @@ static int
 make_base(void **state)
 {
     (void)state;
-    snprintf(base, sizeof(base), "/tmp/rundir-XXXXXX");
-    assert_non_null(mkdtemp(base));
+    scratch_make(base, sizeof(base));
     log_set_level(LOG_ERROR);
     unsetenv("BREAKERD_DIR");
     unsetenv("RUNTIME_DIRECTORY");
@@ -29,10 +29,9 @@ make_base(void **state)
 static int
 remove_base(void **state)
 {
-    char command[128];
     (void)state;
-    snprintf(command, sizeof(command), "rm -rf %s", base);
-    return system(command) == 0 ? 0 : -1;
+    scratch_remove(base);
+    return 0;
 }
 
 static mode_t

@@ -33,6 +33,33 @@ assert_set_aside(struct stores *t, int asides)
     assert_non_null(stores_find(t, "new"));
 }
 
+/* A slip of the hand (--db names some text) must not cost anybody a file. */
+static void
+what_is_somebody_elses_is_left_alone(void **state)
+{
+    static const char text[] = "root:x:0:0:root:/root:/bin/bash\n";
+    struct stores *t = *state;
+    char found[64] = "";
+    FILE *f;
+
+    (void)snprintf(t->path, sizeof t->path, "%s/accounts", t->directory);
+    write_octets(t->path, text, sizeof text - 1);
+    assert_int_equal(chmod(t->path, 0644), 0);
+    assert_false(stores_open(t));
+    assert_non_null(strstr(t->error, "left alone"));
+    assert_non_null(strstr(t->error, "--db"));
+    assert_int_equal(stores_count_files(t, "corrupt"), 0);
+    f = fopen(t->path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(found, sizeof found, f));
+    assert_int_equal(fclose(f), 0);
+    assert_string_equal(found, text);
+    /* The same, kept to ourselves: it may have been ours. */
+    assert_int_equal(chmod(t->path, 0600), 0);
+    stores_must_open(t);
+    assert_int_equal(stores_count_files(t, "accounts.corrupt-2"), 1);
+}
+
 static void
 what_is_no_database_is_set_aside(void **state)
 {
@@ -469,6 +496,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(what_is_somebody_elses_is_left_alone),
         TEST(what_is_no_database_is_set_aside),
         TEST(an_empty_file_is_a_new_one),
         TEST(a_newer_file_is_left_alone),

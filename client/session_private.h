@@ -1,0 +1,32 @@
+#ifndef CLIENT_SESSION_PRIVATE_H
+#define CLIENT_SESSION_PRIVATE_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The inside of a session, shared by session.c (talking) and session_wait.c
+ * (waiting). Everything here is called with the session's lock held. */
+#include "client/session.h"
+
+/* A thread that waits for an answer; lives on its stack, listed while it does. */
+struct waiter {
+    struct waiter *next; /* first come, first sent */
+    struct exchange *exchange;
+    uint64_t id;
+    pthread_cond_t wake;
+    bool is_sent;
+    bool is_done;
+};
+
+/* A connection to the instance's socket, made when there is none. It is left
+ * alone while somebody waits on it. */
+bool session_reach(struct breaker *b, struct session *s, int64_t now_ns);
+/* Sends and takes until nothing more can be done. It ends with a look that found
+ * nothing: only then may somebody sleep on the descriptor, whose edge every call
+ * into libzmq may use up. */
+void session_settle(struct breaker *b, struct session *s);
+/* Once a connection: until it is there and what is queued has gone, or a short time
+ * is over. Else the report of a worker that then falls silent would lie here. */
+void session_await_connection(struct breaker *b, struct session *s);
+/* A PING, at most one in SESSION_PROBE_NS; nobody waits for the answer. */
+void session_ask_for_life(struct breaker *b, struct session *s, int64_t now_ns);
+
+#endif
