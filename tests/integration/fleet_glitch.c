@@ -7,8 +7,9 @@
  *
  *   fleet_glitch --dir DIR --service NAME --url URL --seconds N
  *                [--mode breaker|alone] [--rate-ms N] [--timeout-ms N]
+ *                [--start-ms N]
  *
- * Prints `attempt START_MS STATUS` and `call START_MS END_MS STOP ATTEMPTS
+ * The first call is at --start-ms of CLOCK_BOOTTIME, or now. Prints `attempt START_MS STATUS` and `call START_MS END_MS STOP ATTEMPTS
  * WAITED_MS`, times of CLOCK_BOOTTIME, each line in one write. */
 #define _GNU_SOURCE
 #include "breaker/retry.h"
@@ -174,7 +175,7 @@ make_call(void *context)
 }
 
 static void
-serve_users(uint64_t seconds, uint64_t rate_ms)
+serve_users(uint64_t seconds, uint64_t rate_ms, uint64_t start_ms)
 {
     static pthread_t threads[CALLS_MAX];
     static unsigned seeds[CALLS_MAX];
@@ -183,8 +184,7 @@ serve_users(uint64_t seconds, uint64_t rate_ms)
 
     if (count > CALLS_MAX)
         herd_fail("at most %d calls", CALLS_MAX);
-    /* Workers do not call in step. */
-    start = herd_now_ns() + (int64_t)(getpid() % 97) * 10000000;
+    start = start_ms > 0 ? (int64_t)start_ms * 1000000 : herd_now_ns();
     for (uint64_t i = 0; i < count; i++) {
         herd_sleep_until(start + (int64_t)(i * rate_ms) * 1000000);
         seeds[i] = (unsigned)getpid() * CALLS_MAX + (unsigned)i;
@@ -221,7 +221,8 @@ main(int argc, char **argv)
         if (run.service == NULL)
             herd_fail("no service: %s", breaker_error_text());
     }
-    serve_users(seconds, rate_ms);
+    serve_users(seconds, rate_ms,
+                herd_option_number(argc, argv, "--start-ms", 0));
     breaker_close(&b);
     curl_global_cleanup();
     return 0;

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 from harness import Case, die_with_parent, main
 
@@ -17,8 +18,13 @@ WORKER = os.environ["FLEET_GLITCH"]
 UPSTREAM = os.environ["FLAKY_UPSTREAM"]
 WORKERS = 8
 PATIENCE_S = 170
+START_MS = 6000
 GLITCH = "ok 5s; reset 2s; ok"
 OUTAGE = "ok 5s; down 503 30s; ok"
+
+
+def boot_ms():
+    return int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
 
 
 class Upstream:
@@ -59,14 +65,20 @@ class Scene:
             f"http://127.0.0.1:{self.upstream.port}/", "--seconds",
             str(seconds), "--mode", mode, "--rate-ms", str(rate_ms)]
         self.calls, self.attempts, self.statuses, self.failed = [], [], [], []
+        self.rate_ms = rate_ms
         self.thread = threading.Thread(target=self.play)
 
     def play(self):
+        # All begin together, once everything is there; within a round the
+        # workers call one after the other.
+        start = boot_ms() + START_MS
+        workers = [subprocess.Popen(
+            [*self.command, "--start-ms",
+             str(start + i * self.rate_ms // WORKERS)],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            preexec_fn=die_with_parent) for i in range(WORKERS)]
+        time.sleep((start - boot_ms()) / 1000)
         self.upstream.ask("POST", "/start")
-        workers = [subprocess.Popen(self.command, stdout=subprocess.PIPE,
-                                    stderr=subprocess.DEVNULL, text=True,
-                                    preexec_fn=die_with_parent)
-                   for _ in range(WORKERS)]
         for worker in workers:
             try:
                 out = worker.communicate(timeout=PATIENCE_S)[0]
@@ -77,7 +89,6 @@ class Scene:
             self.read(out)
         self.stats = self.upstream.stats()
         self.upstream.close()
-        start = min(call[0] for call in self.calls)
         self.attempts = sorted((at - start, status)
                                for at, status in self.attempts)
         self.calls = [(a - start, b - start, *rest)
