@@ -302,6 +302,8 @@ turn(struct child *c)
 
     if (wait_ms > INT_MAX)
         wait_ms = INT_MAX;
+    if (c->has_ended && !is_full)
+        wait_ms = 0; /* what is there by now is all of it */
     (void)poll(fds, 2, (int)wait_ms);
     if (fds[0].revents != 0)
         take_signals(c);
