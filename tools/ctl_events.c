@@ -8,6 +8,7 @@
 #include "tools/ctl_commands.h"
 #include "tools/ctl_history.h"
 #include "tools/ctl_out.h"
+#include "tools/ctl_signal.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,14 +163,22 @@ hear_event(struct follower *f)
     }
 }
 
-/* Until -n N were seen, or for ever: following is what this command is for. */
+/* Until -n N were seen or Ctrl-C: following is what this command is for, and
+ * Ctrl-C how it is done. */
 static enum ctl_exit
 follow(struct follower *f, const char *path)
 {
-    while (f->c->limit == 0 || f->seen < f->c->limit) {
+    int bell = ctl_signal_watch();
+
+    if (bell < 0) {
+        ctl_say("cannot catch Ctrl-C: %s", strerror(errno));
+        return CTL_FAILED;
+    }
+    while (!ctl_signal_came() && (f->c->limit == 0 || f->seen < f->c->limit)) {
         zmq_pollitem_t items[] = {{.socket = f->events, .events = ZMQ_POLLIN},
-                                  {.socket = f->monitor, .events = ZMQ_POLLIN}};
-        int ready = zmq_poll(items, 2, f->is_connected ? -1 : CONNECT_MS);
+                                  {.socket = f->monitor, .events = ZMQ_POLLIN},
+                                  {.fd = bell, .events = ZMQ_POLLIN}};
+        int ready = zmq_poll(items, 3, f->is_connected ? -1 : CONNECT_MS);
 
         if (ready == 0) {
             ctl_say("breakerd at %s does not answer", path);

@@ -228,26 +228,36 @@ put_two(char *out, uint64_t large, const char *large_unit, uint64_t small,
     }
 }
 
+/* So many units as cover the time: a wait is never shown shorter than it is. */
+static uint64_t
+round_up(uint64_t ms, uint64_t unit_ms)
+{
+    return ms / unit_ms + (ms % unit_ms > 0);
+}
+
 void
 ctl_duration(char out[CTL_DURATION_SIZE], uint64_t ms)
 {
-    uint64_t s = ms / 1000;
+    uint64_t tenths = round_up(ms, 100);
+    uint64_t s = round_up(ms, 1000);
+    uint64_t m = round_up(ms, 60000);
+    uint64_t h = round_up(ms, 3600000);
 
+    /* Each limit is for the rounded number: 59.99 s is 1m, not 60s. */
     if (ms < 1000) {
         put_two(out, ms, "ms", 0, "");
-    } else if (s < 60) {
-        /* Tenths, rounded up as every wait is. */
+    } else if (tenths < 600) {
         struct bk_text text;
 
         bk_text_init(&text, out, CTL_DURATION_SIZE);
-        bk_text_put_ppm(&text, (int64_t)((ms + 99) / 100) * 100000, 0);
+        bk_text_put_ppm(&text, (int64_t)tenths * 100000, 0);
         bk_text_put_char(&text, 's');
     } else if (s < 3600) {
         put_two(out, s / 60, "m", s % 60, "s");
-    } else if (s < 86400) {
-        put_two(out, s / 3600, "h", s % 3600 / 60, "m");
+    } else if (m < 1440) {
+        put_two(out, m / 60, "h", m % 60, "m");
     } else {
-        put_two(out, s / 86400, "d", s % 86400 / 3600, "h");
+        put_two(out, h / 24, "d", h % 24, "h");
     }
 }
 

@@ -39,7 +39,7 @@ void ctl_table_add(struct ctl_table *t, enum ctl_paint paint,
 /* Prints and frees. */
 void ctl_table_end(struct ctl_table *t);
 
-/* "640ms", "58.8s", "4m 10s", "2h 5m", "3d 4h". */
+/* "640ms", "58.8s", "4m 10s", "2h 5m", "3d 4h", rounded up. */
 #define CTL_DURATION_SIZE 32
 void ctl_duration(char out[CTL_DURATION_SIZE], uint64_t ms);
 /* The wall clock `ms` from now: "14:03:12", with the date when not today. */

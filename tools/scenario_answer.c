@@ -166,7 +166,11 @@ void
 scenario_answer_refresh(struct scenario_answer *a,
                         const struct scenario_step *step, const char *status)
 {
+    static const char *const outdated[] = {"state", "mode", "generation"};
     take_status(a, status);
+    for (size_t i = 0; a->is_states && i < 3; i++) {
+        json_object_del(a->fields, outdated[i]);
+    }
     name_answer(a, step);
 }
 
@@ -271,7 +275,8 @@ put_wrong_field(struct bk_text *words, const struct scenario_answer *a,
 bool
 scenario_answer_meets(const struct scenario_answer *a,
                       const struct scenario_expectation *expects,
-                      double slack_ms, struct bk_text *words)
+                      const struct scenario_excuse *excuse,
+                      struct bk_text *words)
 {
     bk_text_init(words, words->at, words->cap);
     if (!scenario_answer_has_word(a, expects)) {
@@ -281,8 +286,23 @@ scenario_answer_meets(const struct scenario_answer *a,
     for (size_t i = 0; i < expects->count; i++) {
         const struct scenario_condition *c = &expects->conditions[i];
         const json_t *field = scenario_answer_field(a, c->path);
-        if (field == NULL || !scenario_condition_holds(c, field, slack_ms)) {
+        if (field == NULL || !scenario_condition_holds(c, field, excuse)) {
             put_wrong_field(words, a, c, field);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool
+scenario_answer_has_reply_fields(const struct scenario_answer *a,
+                                 const struct scenario_expectation *expects,
+                                 const struct scenario_excuse *excuse)
+{
+    for (size_t i = 0; i < expects->count; i++) {
+        const struct scenario_condition *c = &expects->conditions[i];
+        const json_t *field = json_object_get(a->fields, c->path);
+        if (field != NULL && !scenario_condition_holds(c, field, excuse)) {
             return false;
         }
     }

@@ -26,7 +26,8 @@ bool scenario_answer_read(struct scenario_answer *answer,
                           const char *status);
 /* The answer of what has none on the wire: it was done. */
 void scenario_answer_done(struct scenario_answer *answer);
-/* Takes a newer status. */
+/* Takes a newer status. Where the word is the status's, it speaks for what the
+ * reply said of state, mode and generation. */
 void scenario_answer_refresh(struct scenario_answer *answer,
                              const struct scenario_step *step,
                              const char *status);
@@ -44,6 +45,13 @@ bool scenario_answer_has_word(const struct scenario_answer *answer,
  * ..."). */
 bool scenario_answer_meets(const struct scenario_answer *answer,
                            const struct scenario_expectation *expects,
-                           double slack_ms, struct bk_text *words);
+                           const struct scenario_excuse *excuse,
+                           struct bk_text *words);
+/* Whether every expected field that the reply itself carries is as expected:
+ * one that is not changes only by asking anew, not by a newer status. */
+bool
+scenario_answer_has_reply_fields(const struct scenario_answer *answer,
+                                 const struct scenario_expectation *expects,
+                                 const struct scenario_excuse *excuse);
 
 #endif

@@ -127,7 +127,19 @@ die(struct scenario_stage *stage, const char *actor)
     return true;
 }
 
-/* Whoever was connected to the daemon before is connected to this one. */
+/* Asked by the operator, whose process is the first and never dies. */
+static bool
+ping(struct real *r, struct bk_text *error)
+{
+    char answer[80];
+    struct bk_text out;
+    bk_text_init(&out, answer, sizeof(answer));
+    return scenario_actor_ask(&r->actors[0], "PING", &out, error);
+}
+
+/* Whoever was connected to the daemon before is connected to this one. It may
+ * listen before it is ready: its line has passed when it has answered, so that
+ * it is known how late the next one is asked. */
 static bool
 start(struct real *r, struct bk_text *words)
 {
@@ -140,7 +152,7 @@ start(struct real *r, struct bk_text *words)
             return false;
         }
     }
-    return true;
+    return ping(r, words);
 }
 
 static bool
@@ -234,15 +246,12 @@ add_actors(struct real *r, const struct scenario *s, struct bk_text *error)
 static bool
 await_ready(struct real *r, struct bk_text *error)
 {
-    char answer[80];
-    struct bk_text out;
-    bk_text_init(&out, answer, sizeof(answer));
     for (size_t i = 1; i < r->actor_count; i++) {
         if (!scenario_actor_reconnect(&r->actors[i], error)) {
             return false;
         }
     }
-    return scenario_actor_ask(&r->actors[0], "PING", &out, error);
+    return ping(r, error);
 }
 
 struct scenario_stage *

@@ -131,6 +131,20 @@ is_text(const struct scenario_condition *c, const json_t *field)
     return false;
 }
 
+/* Whether the path's last part is one of a list's names. */
+static bool
+is_one_of(const char *path, const char *const *names)
+{
+    const char *dot = strrchr(path, '.');
+    const char *last = dot == NULL ? path : dot + 1;
+    for (; *names != NULL; names++) {
+        if (strcmp(last, *names) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 is_milliseconds(const char *path)
 {
@@ -138,9 +152,32 @@ is_milliseconds(const char *path)
     return len > 3 && strcmp(path + len - 3, "_ms") == 0;
 }
 
+/* What a number may have been at the instant its line was due. */
+static void
+reckon_back(const char *path, double value,
+            const struct scenario_excuse *excuse, double *low, double *high)
+{
+    static const char *const waits[] = {"retry_after_ms", "hold_ms",
+                                        "expires_ms", NULL};
+    static const char *const ages[] = {"since_ms", "age_ms", NULL};
+    *low = value;
+    *high = value;
+    if (is_one_of(path, waits)) {
+        /* A wait of 0 may be none at all, and that does not run. */
+        if (value > 0) {
+            *low += excuse->run_ms_min - excuse->wait_began_ms;
+        }
+        *high += excuse->run_ms_max;
+    } else if (is_one_of(path, ages)) {
+        *low -= excuse->run_ms_max;
+        *high += excuse->age_began_ms;
+    }
+}
+
 bool
 scenario_condition_holds(const struct scenario_condition *c,
-                         const json_t *field, double slack_ms)
+                         const json_t *field,
+                         const struct scenario_excuse *excuse)
 {
     if (!json_is_number(field)) {
         return is_text(c, field);
@@ -148,8 +185,10 @@ scenario_condition_holds(const struct scenario_condition *c,
     /* The last digit of a printed fraction is the finest thing compared. */
     double give = 1e-9;
     if (is_milliseconds(c->path)) {
-        give += slack_ms;
+        give += excuse->slack_ms;
     }
-    double value = json_number_value(field);
-    return c->is_number && value >= c->low - give && value <= c->high + give;
+    double low = 0;
+    double high = 0;
+    reckon_back(c->path, json_number_value(field), excuse, &low, &high);
+    return c->is_number && high >= c->low - give && low <= c->high + give;
 }

@@ -33,8 +33,20 @@ bool scenario_expect_add(struct scenario_expectation *e, char *const *words,
                          size_t count, struct bk_text *error);
 void scenario_expect_free(struct scenario_expectation *e);
 
-/* Whether a field has the value; `slack_ms` widens fields named *_ms. */
+/* By how much the milliseconds of a real daemon may be off. All zero: not at
+ * all. Waits (retry_after_ms, hold_ms, expires_ms) run down and ages (since_ms,
+ * age_ms) run up; other fields stand still and have the slack alone. */
+struct scenario_excuse {
+    double slack_ms;      /* of every *_ms, both ways */
+    double run_ms_min;    /* the line was due so long before the answer, */
+    double run_ms_max;    /* at least and at most: so far have they run */
+    double wait_began_ms; /* so late a wait may have begun */
+    double age_began_ms;  /* and an age */
+};
+
+/* Whether a field has the value, all excuses granted. */
 bool scenario_condition_holds(const struct scenario_condition *c,
-                              const json_t *field, double slack_ms);
+                              const json_t *field,
+                              const struct scenario_excuse *excuse);
 
 #endif

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "tools/scenario_play.h"
 #include "tools/scenario_answer.h"
+#include "tools/scenario_late.h"
 #include "tools/scenario_lines.h"
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@ struct play {
     struct scenario_result *result;
     struct scenario_names names;
     struct scenario_answer answer;
+    struct scenario_late late;
     char *lines;   /* LINES_SIZE */
     char *answers; /* ANSWERS_SIZE */
 };
@@ -170,21 +172,56 @@ is_word(const char *word, const char *other)
     return word != NULL && strcmp(word, other) == 0;
 }
 
-/* Asks again what a little time may still bring: an allow or another reason by
- * asking the same, a state or a field by looking again. False when nothing can
- * come any more, or asking failed (then p->result has words). */
+/* What was allowed too early is given back before the same is asked again, so
+ * that it uses up no probe and no permit. */
 static bool
-ask_again(struct play *p, const struct scenario_step *step)
+give_back(struct play *p, const struct scenario_step *step)
 {
+    struct bk_text lines;
+    if (p->answer.reply.kind != BK_REPLY_ALLOW || p->answer.reply.id == 0) {
+        return true;
+    }
+    bk_text_init(&lines, p->lines, LINES_SIZE);
+    bk_text_put(&lines, "RELEASE ");
+    bk_text_put_u64(&lines, p->answer.reply.id);
+    return send_lines(p, step, &lines);
+}
+
+/* Whether asking the same anew may bring what is expected: another word, or
+ * another field of the reply. An allowed call has spent its token: asked again
+ * it would be another call. */
+static bool
+may_ask_anew(const struct play *p, const struct scenario_step *step,
+             const struct scenario_excuse *excuse)
+{
+    const char *word = step->expects.word;
     bool is_denied = is_word(p->answer.word, "deny");
-    bool has_word = scenario_answer_has_word(&p->answer, &step->expects);
-    bool may_come = is_word(step->expects.word, "allow") ||
-                    is_word(step->expects.word, "deny");
-    if (step->verb == SCENARIO_ACQUIRE && is_denied && !has_word && may_come) {
-        return ask_step(p, step, 1);
+    if (step->verb != SCENARIO_ACQUIRE ||
+        (!is_denied && !is_word(p->answer.word, "allow"))) {
+        return false;
+    }
+    if (!scenario_answer_has_word(&p->answer, &step->expects)) {
+        return is_denied && (is_word(word, "allow") || is_word(word, "deny"));
+    }
+    return !is_word(word, "deny") && (is_denied || !step->token.is_given) &&
+           !scenario_answer_has_reply_fields(&p->answer, &step->expects,
+                                             excuse);
+}
+
+/* Asks again what a little time may still bring: a call by asking the same, a
+ * state or a field of the status by looking again. False when nothing can come
+ * any more, or asking failed (then p->result has words). */
+static bool
+ask_again(struct play *p, const struct scenario_step *step,
+          const struct scenario_excuse *excuse)
+{
+    if (may_ask_anew(p, step, excuse)) {
+        return give_back(p, step) && ask_step(p, step, 1);
     }
     const char *subject = scenario_subject(p->s, step, &p->names);
-    if (subject == NULL || (!has_word && !p->answer.is_states)) {
+    if (subject == NULL ||
+        (!scenario_answer_has_word(&p->answer, &step->expects) &&
+         !p->answer.is_states)) {
         return false;
     }
     return ask_status(p, step, subject);
@@ -192,30 +229,31 @@ ask_again(struct play *p, const struct scenario_step *step)
 
 /* Compares the answer, on a real stage until it is too late. */
 static bool
-judge(struct play *p, const struct scenario_step *step, int64_t late_ns)
+judge(struct play *p, const struct scenario_step *step)
 {
     struct scenario_stage *stage = p->stage;
-    double slack_ms = 0;
     struct bk_text words;
-    if (stage->is_real) {
-        int64_t over_ns =
-            late_ns > SCENARIO_LATE_NS ? late_ns - SCENARIO_LATE_NS : 0;
-        slack_ms = SCENARIO_SLACK_MS + (double)bk_ms_up(over_ns);
-    }
     bk_text_init(&words, p->result->words, sizeof(p->result->words));
-    while (
-        !scenario_answer_meets(&p->answer, &step->expects, slack_ms, &words)) {
-        if (!stage->is_real ||
-            stage->late_ns(stage, step->at_ns) >= SCENARIO_LATE_NS) {
+    for (;;) {
+        struct scenario_excuse excuse = {0};
+        if (stage->is_real) {
+            excuse = scenario_late_excuse(&p->late, step, &p->answer);
+        }
+        if (scenario_answer_meets(&p->answer, &step->expects, &excuse,
+                                  &words)) {
+            return true;
+        }
+        if (!stage->is_real || scenario_late_is_over(&p->late)) {
             return false;
         }
         struct timespec pause = {.tv_nsec = PAUSE_NS};
         nanosleep(&pause, NULL);
-        if (!ask_again(p, step)) {
+        scenario_late_ask(&p->late, stage->late_ns(stage, step->at_ns));
+        if (!ask_again(p, step, &excuse)) {
             return false;
         }
+        scenario_late_answer(&p->late, stage->late_ns(stage, step->at_ns));
     }
-    return true;
 }
 
 static bool
@@ -248,19 +286,20 @@ play_step(struct play *p, const struct scenario_step *step, int64_t change_ns)
         return fail(p, stage->words);
     }
     bool is_denial = is_word(step->expects.word, "deny");
-    int64_t late_ns = stage->late_ns(stage, step->at_ns);
     int64_t edge_ns = bk_after(step->at_ns, SCENARIO_LATE_NS);
     if (is_denial && change_ns <= edge_ns) {
         p->result->skipped++;
         return true;
     }
+    scenario_late_ask(&p->late, stage->late_ns(stage, step->at_ns));
     if (!act(p, step)) {
         return false;
     }
-    if (judge(p, step, late_ns)) {
+    scenario_late_answer(&p->late, stage->late_ns(stage, step->at_ns));
+    if (judge(p, step)) {
         return true;
     }
-    if (is_denial && change_ns <= bk_after(edge_ns, late_ns)) {
+    if (is_denial && change_ns <= bk_after(edge_ns, p->late.answered_ns)) {
         p->result->skipped++;
         return true;
     }
@@ -348,6 +387,7 @@ scenario_play(const struct scenario *s, struct scenario_stage *stage,
     for (size_t i = 0; is_ok && i < s->step_count; i++) {
         result->line = s->steps[i].line;
         is_ok = play_step(&p, &s->steps[i], change_ns[i]);
+        scenario_late_next(&p.late, &s->steps[i]);
     }
     if (is_ok && !stage->finish(stage)) {
         is_ok = fail(&p, stage->words);

@@ -5,9 +5,6 @@
  * Playing a scenario on a stage: each line at its time, each answer compared. */
 #include "tools/scenario_stage.h"
 
-/* A real daemon may be this late with what a line expects. */
-#define SCENARIO_LATE_NS (20 * BK_NS_PER_MS)
-
 struct scenario_result {
     bool is_passed;
     unsigned line;    /* where it failed; 0: not at a line */

@@ -219,6 +219,39 @@ class Looking(Shared):
         self.assertEqual(answer["reason"], "open")
         self.assert_near(answer["retry_after_ms"], 60000, 10000)
 
+    def test_times_are_rounded_up(self):
+        name = self.name()
+        self.set(name, recovery_timeout="90s")
+        self.say(name, times=5)
+        until(lambda: self.worker.service(name)["retry_after_ms"] < 90000,
+              "some of the time")
+        self.assertRegex(self.ctl("status", name).out, r" 1m (30|2\d)s ")
+        self.assert_covers(lambda: self.ctl("status", name).out,
+                           r" auto +\S+ +(\d+)m(?: (\d+)s)? ", name)
+        self.assert_covers(lambda: self.ctl("check", name, code=UNMET).out,
+                           r"look again in (\d+)m(?: (\d+)s)?$", name)
+        self.assert_covers(lambda: self.ctl("explain", name).out,
+                           r"next +in (\d+)m(?: (\d+)s)? \(", name)
+
+    def assert_covers(self, show, pattern, name):
+        """What is shown lies between what remains afterwards and a second more
+        than what remained before."""
+        before = self.worker.service(name)["retry_after_ms"]
+        shown = re.search(pattern, show(), re.MULTILINE)
+        after = self.worker.service(name)["retry_after_ms"]
+        self.assertIsNotNone(shown, pattern)
+        ms = 1000 * (60 * int(shown[1]) + int(shown[2] or 0))
+        self.assertGreaterEqual(ms, after)
+        self.assertLess(ms, before + 1000)
+
+    def test_times_just_below_a_unit_are_the_next(self):
+        for millis, shown in ((7199000, "2h"), (86399000, "1d"),
+                              (172790000, "2d")):
+            name = self.name()
+            self.operator.document(f"TRIP {name} {millis}")
+            self.assertRegex(self.ctl("check", name, code=UNMET).out,
+                             rf"look again in {shown}$")
+
     def test_check_takes_no_permit_and_counts_nothing(self):
         name = self.name()
         self.set(name, recovery_timeout="20ms")
@@ -272,7 +305,7 @@ class Looking(Shared):
         self.assertRegex(out, rf"^{name} is open \(mode auto\) since ")
         self.assertIn("failure_threshold is 5", out)
         self.assertIn("5 calls in a row failed", out)
-        self.assertRegex(out, r"next +in (5\d|60)(\.\d)?s \(at \d\d:\d\d:\d\d\) "
+        self.assertRegex(out, r"next +in (5\d(\.\d)?s|1m) \(at \d\d:\d\d:\d\d\) "
                               r"probing begins")
         self.assertIn("bot-3", out)
         self.assertIn("upstream is down", out)

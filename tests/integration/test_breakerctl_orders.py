@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import subprocess
 import time
 
@@ -256,6 +257,19 @@ class Events(Shared):
             self.assertEqual(event["service"], name)
             if event["mode"] == "observe":
                 break
+
+    def test_ctrl_c_ends_it_well(self):
+        name = self.name()
+        waiting = self.follow()
+        waiting.send_signal(signal.SIGINT)
+        self.assertEqual(waiting.wait(PATIENCE_S), DONE)
+        busy = self.follow("--json")
+        self.assertTrue(json.loads(self.first(busy, name)))
+        busy.send_signal(signal.SIGINT)
+        self.assertEqual(busy.wait(PATIENCE_S), DONE)
+        ended = self.follow()
+        ended.send_signal(signal.SIGTERM)
+        self.assertEqual(ended.wait(PATIENCE_S), -signal.SIGTERM)
 
     def test_n_ends_it(self):
         name = self.name()

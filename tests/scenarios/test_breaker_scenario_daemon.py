@@ -77,6 +77,67 @@ class Real(unittest.TestCase):
         self.assertEqual(status, 1, lines)
         self.assertIn("expected retry_after_ms=400", lines[0])
 
+    def test_an_allow_whose_fields_come_a_little_late(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=200ms mode=observe\n"
+            "0ms a report llm failure -> open\n"
+            "190ms a acquire llm as P -> allow state=half_open permit=1..99999\n"
+            "+0ms a report P success -> half_open\n")
+        self.assertEqual(status, 0, lines)
+
+    def test_what_was_allowed_too_early_is_given_back(self):
+        status, lines = self.play(
+            "service llm max_concurrent=1\n"
+            "service other failure_threshold=1 recovery_timeout=200ms "
+            "max_concurrent=1\n"
+            "route any services=other,llm\n"
+            "0ms a report other failure -> open\n"
+            "190ms a acquire any -> allow service=other\n"
+            "+0ms - state llm -> closed permits.in_use=0 counters.cancelled=1..20\n"
+            "+0ms - state other -> half_open permits.in_use=1\n")
+        self.assertEqual(status, 0, lines)
+
+    def test_an_allow_whose_fields_come_too_late(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=400ms mode=observe\n"
+            "0ms a report llm failure -> open\n"
+            "150ms a acquire llm -> allow state=half_open\n")
+        self.assertEqual(status, 1, lines)
+        self.assertIn('expected state=half_open, got "open"', lines[0])
+
+    def test_a_call_that_spent_its_token_is_not_asked_again(self):
+        status, lines = self.play(
+            "service llm failure_threshold=9\n"
+            "0ms a retry llm failure as T -> grant\n"
+            "+0ms a acquire llm attempt=2 token=T -> allow state=half_open\n")
+        self.assertEqual(status, 1, lines)
+        self.assertIn('got "closed" (allow)', lines[0])
+
+    def test_the_state_behind_an_order_comes_a_little_late(self):
+        status, lines = self.play(
+            "service llm failure_threshold=1 recovery_timeout=200ms\n"
+            "0ms a report llm failure -> open\n"
+            "190ms op observe llm -> observe state=half_open generation=3\n")
+        self.assertEqual(status, 0, lines)
+
+    def restarted(self, remains):
+        return self.play(
+            "service llm failure_threshold=1 recovery_timeout=5s\n"
+            "0ms a report llm failure -> open\n"
+            "100ms daemon lose-segment\n"
+            f"+0ms - state llm -> open retry_after_ms={remains}\n"
+            f"+0ms a acquire llm -> deny open retry_after_ms={remains}\n")
+
+    def test_a_restart_makes_the_lines_behind_it_late(self):
+        status, lines = self.restarted(4900)
+        self.assertEqual(status, 0, lines)
+
+    def test_lateness_excuses_no_wrong_value(self):
+        for wrong in (4000, 4600, 5000, 5500):
+            status, lines = self.restarted(wrong)
+            self.assertEqual(status, 1, lines)
+            self.assertIn(f"expected retry_after_ms={wrong}", lines[0])
+
     def test_a_denial_too_near_a_change_is_skipped(self):
         status, lines = self.play(
             "service llm failure_threshold=1 recovery_timeout=200ms\n"
