@@ -107,6 +107,8 @@ bool bk_fleet_advance(struct bk_fleet *f, int64_t now_ns);
 
 /* Looking. */
 uint32_t bk_fleet_find(const struct bk_fleet *f, const char *name, size_t len);
+/* A route's name is no service's. */
+bool bk_fleet_is_route(const struct bk_fleet *f, const char *name, size_t len);
 const struct bk_service *bk_fleet_service(const struct bk_fleet *f,
                                           uint32_t slot); /* NULL: free slot */
 const struct bk_policy *bk_fleet_policy(const struct bk_fleet *f,

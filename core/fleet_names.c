@@ -80,6 +80,12 @@ bk_fleet_route(const struct bk_fleet *f, const char *name, size_t len)
     return NULL;
 }
 
+bool
+bk_fleet_is_route(const struct bk_fleet *f, const char *name, size_t len)
+{
+    return bk_fleet_route(f, name, len) != NULL;
+}
+
 /* ---- policies ---- */
 
 uint32_t

@@ -85,6 +85,9 @@ make_for_set(struct answer *a, const char *name, const struct bk_request *q,
              uint32_t *slot, struct bk_text *error)
 {
     struct registry *r = a->commands->registry;
+    if (bk_fleet_is_route(r->fleet, name, strlen(name))) {
+        return BK_ERR_BAD_SERVICE;
+    }
     if (bk_fleet_find(r->fleet, name, strlen(name)) == BK_NO_SLOT) {
         if (!config_set(r->config, name, q->key.at, q->key.len, q->value.at,
                         q->value.len, error)) {
