@@ -94,6 +94,8 @@ struct breaker_call {
     bool is_parked;
     bool rides_out;      /* the fleet's attempts are used up, but it is down */
     uint32_t failed;     /* attempts at this service */
+    uint32_t beyond;     /* of those, granted after the fleet's last while the
+                            service was still thought to be up */
     uint32_t polls;      /* unknown waits in a row */
     int64_t attempt_ns;  /* began */
     int64_t retry_at_ns; /* the upstream's Retry-After ends; 0: none */

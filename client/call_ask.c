@@ -251,15 +251,24 @@ own_bar(const struct breaker_call *c)
     return BREAKER_STOP_SUCCESS;
 }
 
-/* The attempt's number as the fleet is asked about it: a call with a larger
- * number of its own stays at the fleet's last, which only the budget pays. */
+/* The number of the last attempt that the fleet lets be followed by another:
+ * asked about that one, only the budget decides. */
 static uint32_t
-number_asked(const struct breaker_call *c)
+last_number(const struct breaker_call *c)
 {
     uint32_t most = c->last.outcome == BREAKER_RATE_LIMITED
                         ? c->policy.rate_limit_max_attempts
                         : c->policy.max_attempts;
-    uint32_t last = most > 1 ? most - 1 : 1;
+
+    return most > 1 ? most - 1 : 1;
+}
+
+/* The attempt's number as the fleet is asked about it: a call with a larger
+ * number of its own stays at the fleet's last. */
+static uint32_t
+number_asked(const struct breaker_call *c)
+{
+    uint32_t last = last_number(c);
 
     return (c->how.max_attempts > 0 || c->rides_out) && c->failed > last
                ? last
@@ -328,7 +337,7 @@ granted(struct breaker_call *c)
 }
 
 static bool
-ask_for_token(struct breaker_call *c)
+ask_for_token(struct breaker_call *c, uint32_t number)
 {
     uint64_t after_ms = 0;
     bool is_granted;
@@ -337,7 +346,7 @@ ask_for_token(struct breaker_call *c)
     if (c->retry_at_ns != 0)
         after_ms = c->is_told ? ms_up(c->retry_at_ns - c->now_ns)
                               : c->last.retry_after_ms;
-    is_granted = c->door->retry(c->world, c->service, number_asked(c),
+    is_granted = c->door->retry(c->world, c->service, number,
                                 (enum breaker_outcome)c->last.outcome, after_ms,
                                 &c->token) == BREAKER_ALLOWED;
     c->sum.reason = is_granted ? BREAKER_REASON_NONE : c->token.reason;
@@ -352,6 +361,21 @@ park_for_token(struct breaker_call *c)
            call_waits(c) && call_next_member(c) < 0 &&
            call_park(c, (int64_t)c->token.retry_after_ms * BK_NS_PER_MS,
                      CALL_ASKING);
+}
+
+/* The service is thought to be up, though this call says otherwise. An outage that
+ * has just begun looks like this until failure_threshold failures in a row are
+ * told; so a call that waits may fail that often more, on the budget's account.
+ * If the service is still up then, it is the call that is at fault. */
+static bool
+go_beyond(struct breaker_call *c)
+{
+    if (c->beyond >= c->policy.failure_threshold || !c->policy.retries ||
+        c->policy.max_attempts <= 1 || !ask_for_token(c, last_number(c)))
+        return false;
+    c->beyond++;
+    granted(c);
+    return true;
 }
 
 /* The fleet's attempts are used up. When the service is down by the fleet's own
@@ -371,7 +395,7 @@ ride_out(struct breaker_call *c)
         BREAKER_ALLOWED) {
         c->door->release(c->world, &c->permit);
         if (c->permit.state != BREAKER_HALF_OPEN)
-            return false;
+            return go_beyond(c);
     }
     c->rides_out = true;
     c->sum.reason = c->permit.reason;
@@ -392,7 +416,7 @@ call_ask_retry(struct breaker_call *c)
     if (stop != BREAKER_STOP_SUCCESS) {
         call_report(c, false);
         call_give_up(c, stop);
-    } else if (ask_for_token(c)) {
+    } else if (ask_for_token(c, number_asked(c))) {
         granted(c);
     } else if (park_for_token(c)) {
         call_report(c, true);

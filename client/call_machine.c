@@ -146,6 +146,7 @@ turn_to(struct breaker_call *c, uint32_t member)
     c->at = member;
     c->service = c->members[member];
     c->failed = 0;
+    c->beyond = 0;
     c->retry_at_ns = 0;
 }
 

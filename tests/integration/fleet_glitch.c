@@ -160,9 +160,6 @@ make_call(void *context)
 
     how.deadline_ms = DEADLINE_MS;
     how.attempt_timeout_ms = run.timeout_ms;
-    /* With full jitter all attempts may be over before the glitch is, and before
-     * the fleet knows of it. */
-    how.jitter = BREAKER_JITTER_EQUAL;
     if (run.is_alone)
         call_alone(*seed, &told);
     else

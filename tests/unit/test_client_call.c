@@ -267,6 +267,7 @@ used_up_attempts_ride_out_an_outage(void **state)
     struct play *p = *state;
 
     p->how.on_deny = BREAKER_ON_DENY_WAIT;
+    p->policy.failure_threshold = 0;
     assert_int_equal(
         play(p, p->a,
              ARRAY("allow", "grant 1", "allow", "grant 1", "allow",
@@ -287,6 +288,33 @@ used_up_attempts_ride_out_an_outage(void **state)
                            "5003 release a\n"));
     assert_int_equal(p->call.sum.attempts, 4);
     assert_int_equal(p->call.sum.reason, BREAKER_REASON_MAX_ATTEMPTS);
+}
+
+/* Three quick failures of one call are not yet the fleet's verdict: it goes on, as
+ * often as the verdict may take, and no longer. */
+static void
+a_waiting_call_outlasts_the_beginning_of_an_outage(void **state)
+{
+    struct play *p = *state;
+
+    p->how.on_deny = BREAKER_ON_DENY_WAIT;
+    p->policy.failure_threshold = 2;
+    assert_int_equal(
+        play(p, p->a,
+             ARRAY("allow", "grant 1", "allow", "grant 1", "allow",
+                   "deny max_attempts 0", "allow", "grant 7", "allow",
+                   "deny max_attempts 0", "allow", "grant 8", "allow",
+                   "deny max_attempts 0", "allow"),
+             ARRAY("failure", "failure", "failure", "failure", "failure")),
+        BREAKER_STOP_MAX_ATTEMPTS);
+    assert_non_null(strstr(p->said,
+                           "2 retry a 3 failure 0: deny max_attempts 0\n"
+                           "2 report a failure 0 us 0\n"
+                           "2 acquire a 1 ttl=32000: allow\n"
+                           "2 release a\n"
+                           "2 retry a 2 failure 0: grant 7\n"
+                           "9 acquire a 4 ttl=32000: allow\n"));
+    assert_int_equal(p->call.sum.attempts, 5);
 }
 
 static void
@@ -319,6 +347,7 @@ main(void)
         ROW(parked_calls_are_bounded),
         ROW(a_retry_that_is_denied_waits_and_asks_again),
         ROW(used_up_attempts_ride_out_an_outage),
+        ROW(a_waiting_call_outlasts_the_beginning_of_an_outage),
         ROW(a_lost_token_is_replaced_once),
     };
 
