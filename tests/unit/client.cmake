@@ -34,7 +34,7 @@ set_tests_properties(client_load PROPERTIES LABELS "client;fast" TIMEOUT 60)
 # The real daemon, in a directory of the test's own.
 function(client_live name labels)
     client_unit(${name} "${labels}")
-    target_sources(test_client_${name} PRIVATE client_live.c)
+    target_sources(test_client_${name} PRIVATE client_live.c client_breakerd.c)
     target_compile_definitions(test_client_${name}
         PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
     add_dependencies(test_client_${name} breakerd)

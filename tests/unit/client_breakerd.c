@@ -26,7 +26,7 @@ breakerd_start(struct stage *s, const char *config)
     assert_non_null(f);
     assert_true(fputs(config, f) >= 0);
     assert_int_equal(fclose(f), 0);
-    breakerd_pid = fork();
+    breakerd_pid = stage_fork();
     if (breakerd_pid == 0) {
         execl(BREAKERD, "breakerd", "-c", conf, "--dir", s->dir, "--db", db,
               (char *)NULL);
@@ -51,6 +51,7 @@ breakerd_end(int signal_number)
 
     if (breakerd_pid <= 0)
         return;
+    kill(breakerd_pid, SIGCONT);
     kill(breakerd_pid, signal_number);
     (void)waitpid(breakerd_pid, &status, 0);
     breakerd_pid = 0;
