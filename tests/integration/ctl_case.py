@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from harness import Case, SharedDaemonCase, die_with_parent
+from harness import Case, SharedDaemonCase, die_with_parent, reachable
 
 BREAKERCTL = os.environ.get("BREAKERCTL", "breakerctl")
 PATIENCE_S = 30
@@ -46,7 +46,8 @@ def run(*args, env=None, uid=None, stdin=""):
             os.setgid(uid)
             os.setuid(uid)
 
-    done = subprocess.run([BREAKERCTL, *args], input=stdin.encode(),
+    program = BREAKERCTL if uid is None else reachable(BREAKERCTL)
+    done = subprocess.run([program, *args], input=stdin.encode(),
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           env=environment(env), cwd="/", timeout=PATIENCE_S,
                           preexec_fn=before_exec, check=False)

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Real daemons for tests: started in a private directory, spoken to over their
 sockets, stopped by their own process id. $BREAKERD names the binary."""
+import atexit
 import contextlib
 import ctypes
+import functools
 import itertools
 import os
 import re
@@ -45,6 +47,16 @@ def until(condition, what, patience_s=PATIENCE_S, every_s=0.01):
         time.sleep(every_s)
 
 
+@functools.lru_cache(maxsize=None)
+def reachable(program):
+    """A copy that any user may run: a build tree can lie where only its owner
+    may look."""
+    place = tempfile.mkdtemp(prefix="breakerd-test-")
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    os.chmod(place, 0o755)
+    return shutil.copy(program, place)
+
+
 class Daemon:
     """One breakerd in a private directory. Its files live in `home`: run/ (the
     instance), db/ (the database), conf (the configuration, when given)."""
@@ -78,7 +90,8 @@ class Daemon:
                 f.write(text)
 
     def command(self):
-        line = [*self.prefix, BREAKERD]
+        program = BREAKERD if self.uid is None else reachable(BREAKERD)
+        line = [*self.prefix, program]
         if self.with_dir:
             line += ["--dir", self.dir]
         if self.with_db:
