@@ -40,9 +40,10 @@ RULES = [
      "        return BAD;",
      "02-success-and-rejected-are-successes"),
     ("breaker_judge.c",
-     "    case BK_CANCELLED:\n    case BK_OUTCOME_COUNT:\n        break;",
+     "    case BK_CANCELLED:\n    case BK_OUTCOME_COUNT:\n        break;\n    }\n"
+     "    return NO_VERDICT;",
      "    case BK_CANCELLED:\n        return BAD;\n    case BK_OUTCOME_COUNT:\n"
-     "        break;",
+     "        break;\n    }\n    return NO_VERDICT;",
      "02-cancelled-counts-nowhere"),
     ("breaker_judge.c",
      "return p->on_critical == BK_CRITICAL_TRIP ? TRIPS : BAD;",
