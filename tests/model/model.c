@@ -201,7 +201,7 @@ model_pass(struct model *m, int64_t now_ns)
         due = find_deadline(m);
     }
     for (size_t i = 0; i < MODEL_SERVICES; i++)
-        if (m->services[i].hold_end_ns <= now_ns)
+        if (m->services[i].is_here && m->services[i].hold_end_ns <= now_ns)
             m->services[i].hold_end_ns = 0;
     m->now_ns = now_ns;
 }
