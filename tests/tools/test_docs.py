@@ -63,27 +63,6 @@ class Readme(unittest.TestCase):
             capture_output=True, text=True, check=True, timeout=PATIENCE_S)
         self.assertEqual(said.stdout.splitlines(), expected)
 
-    def test_the_operators_commands(self):
-        for _ in range(5):
-            self.ctl("raw", "REPORT gpt-4 0 - failure")
-        shown = block("console").splitlines()
-        commands = [line[2:] for line in shown if line.startswith("$ ")]
-        self.assertEqual(len(commands), 4)
-        for command in commands:
-            done = subprocess.run(
-                command.replace("breakerctl", BREAKERCTL), shell=True,
-                capture_output=True, text=True, timeout=PATIENCE_S,
-                env=self.environment)
-            self.assertEqual(done.returncode, 0, command + done.stderr)
-            if command == "breakerctl status":
-                head, row = done.stdout.splitlines()
-                self.assertEqual(head.split(), shown[1].split())
-                # all but the two times
-                self.assertEqual(
-                    [w for i, w in enumerate(row.split()) if i not in (3, 4)],
-                    [w for i, w in enumerate(shown[2].split())
-                     if i not in (3, 4)])
-
 
 class Links(unittest.TestCase):
     def test_links_lead_somewhere(self):

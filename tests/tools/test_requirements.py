@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/requirements.md has every row, and every test that it names is there and
-is one that runs."""
+"""docs/requirements.md has every row, and every test that it and
+docs/failure-modes.md name is there and is one that runs."""
 import os
 import re
 import unittest
@@ -56,20 +56,26 @@ class Requirements(unittest.TestCase):
         for number, what, _ in self.rows:
             self.assertRegex(what, r"^[A-Z].{20,}\.$", number)
 
+    def test_every_row_is_shown_by_something(self):
+        for number, _, shown in self.rows:
+            self.assertTrue(re.search(r"`[^`]+`", shown),
+                            f"nothing shows {number}")
+
     def test_every_test_that_is_named_is_there_and_runs(self):
         known = lists()
         wrong = []
-        for number, _, shown in self.rows:
-            named = re.findall(r"`([^`]+)`", shown)
-            self.assertTrue(named, f"nothing shows {number}")
+        for page in ("requirements.md", "failure-modes.md"):
+            named = re.findall(r"`((?:unit|integration|scenarios)/[^`]+)`",
+                               read(ROOT, "docs", page))
+            self.assertGreater(len(named), 10, page)
             for name in named:
                 path, _, test = name.partition(": ")
                 if not os.path.exists(os.path.join(TESTS, path)):
-                    wrong.append(f"{number}: no file {path}")
+                    wrong.append(f"{page}: no file {path}")
                 elif not path.endswith(".brk") and not has_test(path, test):
-                    wrong.append(f"{number}: no test {test} in {path}")
+                    wrong.append(f"{page}: no test {test} in {path}")
                 elif not is_run(path, known):
-                    wrong.append(f"{number}: nobody runs {path}")
+                    wrong.append(f"{page}: nobody runs {path}")
         self.assertEqual(wrong, [])
 
 
