@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * States and modes: the changes a breaker can make, then one function an event.
- * What outcomes mean is in breaker_judge.c. */
+ * What outcomes mean is in breaker_judge.c, health probes in breaker_health.c. */
 #include "core/backoff.h"
 #include "core/breaker_private.h"
 #include "core/bug.h"
@@ -58,6 +58,7 @@ bk_breaker_empty(struct bk_breaker *b)
     b->consecutive_failures = 0;
     b->failed_rounds = 0;
     b->probe_successes = 0;
+    b->health_failures = 0;
 }
 
 void
@@ -302,6 +303,9 @@ bk_breaker_step(struct bk_breaker *b, const struct bk_policy *p,
     case BK_EV_RETURN:
         BK_ASSERT(b->permits_out > 0);
         b->permits_out--;
+        break;
+    case BK_EV_HEALTH:
+        bk_breaker_health(&s);
         break;
     case BK_EV_ORDER:
         order(&s);

@@ -34,8 +34,9 @@ struct bk_breaker {
     uint32_t consecutive_failures;
     uint32_t failed_rounds; /* n: probe rounds failed in a row */
     uint32_t probe_successes;
-    uint32_t permits_out; /* leases of the current generation */
-    uint32_t reserved;
+    uint32_t permits_out;     /* leases of the current generation */
+    uint32_t health_failures; /* failed health probes since the last good one or
+                                 the last success of a call */
     struct bk_ramp ramp;
     struct bk_budget budget;
     struct bk_window window;
@@ -49,6 +50,7 @@ enum bk_event_kind {
     BK_EV_REPORT,  /* an outcome, of whatever call */
     BK_EV_RECLAIM, /* a live lease ran out of time */
     BK_EV_RETURN,  /* a live lease came back with no verdict (process died) */
+    BK_EV_HEALTH,  /* the daemon's own question at probe_url has its answer */
     BK_EV_ORDER,   /* an operator orders a mode (AUTO removes the override) */
     BK_EV_RESET,
     BK_EV_POLICY /* `policy` is new, `old_policy` was in force till now */
@@ -85,6 +87,9 @@ struct bk_event {
             uint32_t ramp_serial;   /* of the lease; 0 without one */
         } report;
         struct {
+            bool is_good;
+        } health;
+        struct {
             enum bk_mode mode;   /* BK_AUTO: remove the override */
             int64_t duration_ns; /* BK_NEVER: no end */
             const char *reason;
@@ -115,8 +120,9 @@ struct bk_effects {
     bool is_allowed;         /* acquire */
     bool is_leased;          /* acquire: the permit must be a lease */
     enum bk_deny deny;
-    int64_t wait_ns;   /* deny: 0 when unknown */
-    bool is_evidence;  /* report, reclaim: it counted against the service */
+    int64_t wait_ns; /* deny: 0 when unknown */
+    bool
+        is_evidence; /* report, reclaim, health: it counted against the service */
     bool was_override; /* reset, order: an override was removed */
 };
 

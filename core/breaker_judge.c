@@ -109,6 +109,7 @@ judge_closed(struct bk_step *s, enum judgement is, int64_t latency_ns,
     bk_window_add(&b->window, p, s->ev->now_ns, is_bad, is_slow);
     if (!is_bad) {
         b->consecutive_failures = 0;
+        b->health_failures = 0;
     } else if (b->consecutive_failures < UINT32_MAX) {
         b->consecutive_failures++;
     }
@@ -129,6 +130,7 @@ judge_half_open(struct bk_step *s, enum judgement is)
 {
     struct bk_breaker *b = s->b;
     if (is == GOOD) {
+        b->health_failures = 0;
         b->probe_successes++;
         if (b->probe_successes >= s->p->success_threshold) {
             bk_breaker_close(s);

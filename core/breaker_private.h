@@ -2,8 +2,8 @@
 #define BK_BREAKER_PRIVATE_H
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of the state machine, shared by breaker.c (states, modes, calls)
- * and breaker_judge.c (outcomes) and nobody else. */
+ * The inside of the state machine, shared by breaker.c (states, modes, calls),
+ * breaker_judge.c (outcomes), breaker_health.c (health probes) and nobody else. */
 #include "core/breaker.h"
 
 /* The step's inputs and output, together. */
@@ -25,5 +25,6 @@ void bk_breaker_close(struct bk_step *s);
 
 void bk_breaker_report(struct bk_step *s);
 void bk_breaker_reclaim(struct bk_step *s);
+void bk_breaker_health(struct bk_step *s);
 
 #endif

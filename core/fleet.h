@@ -207,6 +207,19 @@ enum bk_error bk_fleet_tally(struct bk_fleet *f, int64_t now_ns,
 /* A process is dead: what it held comes back with no verdict. False as above. */
 bool bk_fleet_process_died(struct bk_fleet *f, int64_t now_ns, uint32_t pid);
 
+/* What came of asking a service's probe_url: success, failure or timeout. Makes
+ * no service: unknown_service for one that is not there. */
+struct bk_health {
+    const char *name;
+    size_t name_len;
+    enum bk_outcome outcome;
+    int64_t latency_ns; /* -1: unknown */
+    const char *text;   /* why it failed; may be NULL */
+    size_t text_len;
+};
+enum bk_error bk_fleet_health(struct bk_fleet *f, int64_t now_ns,
+                              const struct bk_health *health);
+
 /* Commands of operators. */
 struct bk_order {
     const char *name;

@@ -163,6 +163,11 @@ tell_probe_failed(struct story *s)
 static void
 tell_probe_succeeded(struct story *s)
 {
+    if (s->service->record.breaker.state != BK_CLOSED) {
+        s->rule = "probe_url";
+        story_add(s->why, "probe_url answered well, so calls may try");
+        return;
+    }
     s->rule = "success_threshold";
     story_add(s->why, "enough probes succeeded; success_threshold is %u",
               s->service->policy.success_threshold);

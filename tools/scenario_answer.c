@@ -32,6 +32,13 @@ shows_mode(enum scenario_verb verb)
            verb == SCENARIO_UNSET;
 }
 
+/* These ask for the status and nothing else. */
+static bool
+only_looks(enum scenario_verb verb)
+{
+    return verb == SCENARIO_STATE || verb == SCENARIO_PROBE;
+}
+
 static bool
 is_about_one(const struct scenario_step *step)
 {
@@ -137,8 +144,7 @@ scenario_answer_read(struct scenario_answer *a,
         return false;
     }
     /* The reply to a STATUS is the status; it has no other fields. */
-    a->fields =
-        step->verb == SCENARIO_STATE ? json_object() : fields_of(&a->reply);
+    a->fields = only_looks(step->verb) ? json_object() : fields_of(&a->reply);
     if (a->reply.kind == BK_REPLY_ERR) {
         bk_copy_text(a->sentence, sizeof(a->sentence), a->reply.text.at,
                      a->reply.text.len);
@@ -148,7 +154,7 @@ scenario_answer_read(struct scenario_answer *a,
     }
     a->is_states =
         a->reply.kind == BK_REPLY_OK &&
-        (step->verb == SCENARIO_STATE ||
+        (only_looks(step->verb) ||
          (step->verb == SCENARIO_REPORT && a->reply.applied == BK_APPLIED) ||
          (shows_mode(step->verb) && is_about_one(step)));
     name_answer(a, step);

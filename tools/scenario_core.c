@@ -229,6 +229,21 @@ order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
     return verb != SCENARIO_LOSE_SEGMENT || lose_segment(of(stage));
 }
 
+static bool
+probe(struct scenario_stage *stage, const char *service,
+      enum bk_outcome outcome)
+{
+    struct core *c = of(stage);
+    struct bk_health health = {.name = service,
+                               .name_len = strlen(service),
+                               .outcome = outcome,
+                               .latency_ns = BK_NS_PER_MS};
+    enum bk_error error = bk_fleet_health(c->f.fleet, c->now_ns, &health);
+    drain(c->f.fleet);
+    return error == BK_OK ||
+           fail(c, "only a service that is there has health probes");
+}
+
 static int64_t
 next_change_ns(struct scenario_stage *stage)
 {
@@ -268,6 +283,7 @@ scenario_core_open(const struct scenario *s, struct bk_text *error)
                                        .daemon = order_daemon,
                                        .next_change_ns = next_change_ns,
                                        .finish = finish,
+                                       .probe = probe,
                                        .close = close_core};
     c->scenario = s;
     /* Room for every name of the file, which is what a large table amounts to. */

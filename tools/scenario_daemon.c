@@ -179,6 +179,18 @@ order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
     }
 }
 
+static bool
+probe(struct scenario_stage *stage, const char *service,
+      enum bk_outcome outcome)
+{
+    struct bk_text words = words_of(of(stage));
+    (void)service;
+    (void)outcome;
+    bk_text_put(&words, "a real daemon probes by itself: a file with probe "
+                        "says `on core`");
+    return false;
+}
+
 static int64_t
 next_change_ns(struct scenario_stage *stage)
 {
@@ -270,6 +282,7 @@ scenario_daemon_open(const struct scenario *s, struct bk_text *error)
                                        .daemon = order_daemon,
                                        .next_change_ns = next_change_ns,
                                        .finish = finish,
+                                       .probe = probe,
                                        .close = close_real};
     if (!scenario_breakerd_prepare(&r->breakerd, s, error) ||
         !scenario_breakerd_start(&r->breakerd, error) ||

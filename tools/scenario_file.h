@@ -32,7 +32,8 @@ enum scenario_verb {
     SCENARIO_KILL,
     SCENARIO_STOP,
     SCENARIO_START,
-    SCENARIO_LOSE_SEGMENT
+    SCENARIO_LOSE_SEGMENT,
+    SCENARIO_PROBE
 };
 
 /* A permit, a token or a number written out. */

@@ -242,6 +242,7 @@ write_line(const struct scenario_step *step, const struct scenario_named *what,
         write_order(step, "FORGET", false, out);
         break;
     case SCENARIO_STATE:
+    case SCENARIO_PROBE: /* made by the stage; the line looks what came of it */
         write_order(step, "STATUS", false, out);
         break;
     case SCENARIO_DIE:

@@ -270,6 +270,13 @@ act(struct play *p, const struct scenario_step *step)
     case SCENARIO_LOSE_SEGMENT:
         is_done = p->stage->daemon(p->stage, step->verb);
         break;
+    case SCENARIO_PROBE:
+        for (uint64_t i = 0; i < step->times; i++) {
+            if (!p->stage->probe(p->stage, step->service, step->outcome)) {
+                return fail(p, p->stage->words);
+            }
+        }
+        return ask_step(p, step, 1);
     default:
         return ask_step(p, step, step->times);
     }

@@ -24,6 +24,9 @@ struct scenario_stage {
     bool (*die)(struct scenario_stage *stage, const char *actor);
     /* SCENARIO_KILL, STOP, START, LOSE_SEGMENT. */
     bool (*daemon)(struct scenario_stage *stage, enum scenario_verb verb);
+    /* A health probe of a service had this outcome. */
+    bool (*probe)(struct scenario_stage *stage, const char *service,
+                  enum bk_outcome outcome);
     /* When something next changes by itself, BK_NEVER if nothing does or nobody
      * can tell. */
     int64_t (*next_change_ns)(struct scenario_stage *stage);

@@ -28,6 +28,7 @@ static const struct scenario_verb_row verbs[] = {
     {"stop", SCENARIO_STOP, NOTHING, 0, true},
     {"start", SCENARIO_START, NOTHING, 0, true},
     {"lose-segment", SCENARIO_LOSE_SEGMENT, NOTHING, 0, true},
+    {"probe", SCENARIO_PROBE, A_SERVICE_OUTCOME, TIMES, true},
 };
 
 static const struct scenario_verb_row *

@@ -261,3 +261,16 @@ model_process_died(struct model *m, int64_t now_ns, uint32_t pid)
         machine_remove_lease(m, i - 1);
     }
 }
+
+enum bk_error
+model_health(struct model *m, int64_t now_ns, const struct bk_health *health)
+{
+    model_pass(m, now_ns);
+    struct model_service *s = model_find(m, health->name);
+    if (s == NULL)
+        return BK_ERR_UNKNOWN_SERVICE;
+    s->touched_ns = now_ns;
+    if (model_mode(s) != BK_BYPASS && model_mode(s) != BK_FORCED_OPEN)
+        machine_hear_health(m, s, now_ns, health);
+    return BK_OK;
+}

@@ -175,6 +175,7 @@ compare_breaker(struct play *p, const struct bk_breaker *b,
                 bk_cause_name(m->cause));
     expect(p, name, "consecutive failures", b->consecutive_failures,
            m->consecutive);
+    expect(p, name, "failed health probes", b->health_failures, m->unwell);
     expect(p, name, "failed rounds", b->failed_rounds, m->rounds);
     if (m->state == BK_HALF_OPEN)
         expect(p, name, "probe successes", b->probe_successes,

@@ -62,7 +62,7 @@ draw_start(struct draw *d, struct stream *stream, uint64_t seed)
         [STEP_TALLY] = 5,  [STEP_DIE] = 8,       [STEP_ORDER] = 24,
         [STEP_RESET] = 6,  [STEP_SET] = 24,      [STEP_MAKE] = 4,
         [STEP_ROUTES] = 6, [STEP_FORGET] = 2,    [STEP_LOSE_SEGMENT] = 3,
-        [STEP_ADOPT] = 3};
+        [STEP_ADOPT] = 3,  [STEP_HEALTH] = 40};
     static const int64_t paces[] = {1, 40 * BK_NS_PER_US, BK_NS_PER_MS,
                                     50 * BK_NS_PER_MS, BK_NS_PER_S};
     *d = (struct draw){.random = seed};
@@ -301,6 +301,19 @@ draw_report(struct draw *d, const struct play *p, struct step *step)
     step->latency_ns = draw_latency(d, p, step->name);
 }
 
+/* Good and bad come in rows, so that thresholds are met. */
+static void
+draw_health(struct draw *d, const struct play *p, struct step *step)
+{
+    step->name = draw_name(d, false);
+    if (chance(d, 15))
+        d->is_unwell = !d->is_unwell;
+    step->outcome = BK_SUCCESS;
+    if (d->is_unwell)
+        step->outcome = chance(d, 50) ? BK_FAILURE : BK_TIMEOUT;
+    step->latency_ns = draw_latency(d, p, step->name);
+}
+
 static void
 draw_order(struct draw *d, struct step *step)
 {
@@ -332,6 +345,9 @@ draw_words(struct draw *d, const struct play *p, struct step *step)
     case STEP_RENEW:
         draw_id(d, p, chance(d, 80), step);
         step->ttl_ns = draw_duration(d);
+        break;
+    case STEP_HEALTH:
+        draw_health(d, p, step);
         break;
     case STEP_ORDER:
         draw_order(d, step);

@@ -16,6 +16,7 @@ struct draw {
     int64_t pace_ns;      /* ordinary time between two steps */
     bool is_calm;         /* calls end in time and mostly well */
     uint32_t failure_pct; /* of the upstream at present */
+    bool is_unwell;       /* health probes fail at present */
     uint32_t given[32]; /* serials of the last steps that may hold something */
     uint32_t given_count;
 };

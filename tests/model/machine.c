@@ -48,6 +48,7 @@ machine_empty(struct model_service *s)
 {
     s->window.count = 0;
     s->consecutive = 0;
+    s->unwell = 0;
     s->rounds = 0;
 }
 
@@ -181,6 +182,7 @@ judge_closed(struct model *m, struct model_service *s, int64_t at_ns,
     if (v->is_entered) {
         ledger_add_outcome(s, at_ns, v->is_failure, v->is_slow);
         s->consecutive = v->is_failure ? s->consecutive + 1 : 0;
+        s->unwell = v->is_failure ? s->unwell : 0;
         judge_ramp(m, s, at_ns, v);
         cause = find_trip(s, at_ns);
     }
@@ -194,6 +196,7 @@ static void
 judge_half_open(struct model *m, struct model_service *s, int64_t at_ns,
                 const struct machine_verdict *v)
 {
+    s->unwell = v->is_failure ? s->unwell : 0;
     if (v->is_failure) {
         s->rounds++;
         machine_open(m, s, at_ns,
@@ -202,6 +205,43 @@ judge_half_open(struct model *m, struct model_service *s, int64_t at_ns,
     } else if (++s->probe_successes >= s->policy.success_threshold) {
         close_after_probes(m, s, at_ns);
     }
+}
+
+static void
+fall_ill(struct model *m, struct model_service *s, int64_t at_ns,
+         const struct bk_health *h)
+{
+    s->unwell++;
+    if (s->state == BK_OPEN)
+        return;
+    machine_witness(s, &(struct bk_evidence){.at_ns = at_ns,
+                                             .latency_ns = h->latency_ns,
+                                             .outcome = h->outcome});
+    /* Closed, failed probes and failed calls make one row; half open, probes
+     * alone do. */
+    uint32_t row = s->unwell;
+    if (s->state == BK_CLOSED) {
+        row = ++s->consecutive;
+        if (s->ramp.step > 0)
+            start_step(m, s, at_ns, s->ramp.step);
+    }
+    if (s->policy.failure_threshold > 0 && row >= s->policy.failure_threshold)
+        machine_open(m, s, at_ns, BK_CAUSE_CONSECUTIVE_FAILURES);
+}
+
+void
+machine_hear_health(struct model *m, struct model_service *s, int64_t at_ns,
+                    const struct bk_health *h)
+{
+    if (h->outcome != BK_SUCCESS) {
+        fall_ill(m, s, at_ns, h);
+        return;
+    }
+    if (s->state == BK_CLOSED)
+        s->consecutive -= s->unwell;
+    s->unwell = 0;
+    if (s->state == BK_OPEN)
+        machine_change(m, s, at_ns, BK_HALF_OPEN, BK_CAUSE_PROBE_SUCCEEDED);
 }
 
 void

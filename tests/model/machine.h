@@ -41,6 +41,10 @@ void machine_witness(struct model_service *s,
 void machine_judge(struct model *m, struct model_service *s, int64_t at_ns,
                    const struct machine_verdict *v);
 
+/* A health probe of a service whose machine runs. */
+void machine_hear_health(struct model *m, struct model_service *s,
+                         int64_t at_ns, const struct bk_health *health);
+
 void machine_remove_lease(struct model *m, size_t index);
 /* Every lease of a service; its permits only, when it keeps its tokens. */
 void machine_void(struct model *m, uint32_t service, bool keeps_tokens);

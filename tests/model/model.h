@@ -73,6 +73,7 @@ struct model_service {
     uint32_t consecutive;
     uint32_t rounds; /* n of the rules */
     uint32_t probe_successes;
+    uint32_t unwell; /* health probes that failed since the last sign of life */
     struct model_ramp ramp;
     struct model_window window;
     struct model_budget budget;
@@ -181,6 +182,9 @@ enum bk_applied model_renew(struct model *m, int64_t now_ns, uint64_t id,
 enum bk_error model_tally(struct model *m, int64_t now_ns, const char *name,
                           bool is_allowed, uint64_t count);
 void model_process_died(struct model *m, int64_t now_ns, uint32_t pid);
+/* A health probe has its answer. */
+enum bk_error model_health(struct model *m, int64_t now_ns,
+                           const struct bk_health *health);
 
 /* Commands of operators. */
 enum bk_error model_order(struct model *m, int64_t now_ns,

@@ -134,6 +134,7 @@ restore(struct model_service *s, int64_t now_ns)
     s->changed_ns = now_ns;
     s->touched_ns = now_ns;
     s->consecutive = 0;
+    s->unwell = 0;
     s->probe_successes = 0;
     s->ramp = (struct model_ramp){0};
     s->window.count = 0;

@@ -121,6 +121,9 @@ print_words(const struct step *s, FILE *out)
         fprintf(out, " %s", bk_mode_name(s->mode));
         print_duration("for", s->duration_ns, out);
         break;
+    case STEP_HEALTH:
+        fprintf(out, " %s", bk_outcome_name(s->outcome));
+        break;
     case STEP_RESET:
         fputs(s->flag ? " keeps-override" : "", out);
         break;
@@ -146,8 +149,9 @@ static bool
 has_name(enum step_kind kind)
 {
     return kind == STEP_ACQUIRE || kind == STEP_REPORT || kind == STEP_RETRY ||
-           kind == STEP_TALLY || kind == STEP_ORDER || kind == STEP_RESET ||
-           kind == STEP_SET || kind == STEP_MAKE || kind == STEP_FORGET;
+           kind == STEP_TALLY || kind == STEP_HEALTH || kind == STEP_ORDER ||
+           kind == STEP_RESET || kind == STEP_SET || kind == STEP_MAKE ||
+           kind == STEP_FORGET;
 }
 
 void
@@ -161,6 +165,7 @@ step_print(const struct step *step, FILE *out)
         [STEP_RELEASE] = "release",
         [STEP_RENEW] = "renew",
         [STEP_TALLY] = "tally",
+        [STEP_HEALTH] = "health",
         [STEP_DIE] = "die",
         [STEP_ORDER] = "order",
         [STEP_RESET] = "reset",

@@ -25,6 +25,7 @@ enum step_kind {
     STEP_RELEASE,
     STEP_RENEW,
     STEP_TALLY,
+    STEP_HEALTH,
     STEP_DIE,
     STEP_ORDER,
     STEP_RESET,

@@ -209,6 +209,19 @@ tally(struct play *p, const struct step *step)
 }
 
 static const char *
+health(struct play *p, const struct step *step)
+{
+    const char *name = step_name(step->name);
+    struct bk_health h = {.name = name,
+                          .name_len = strlen(name),
+                          .outcome = step->outcome,
+                          .latency_ns = step->latency_ns};
+    enum bk_error core = bk_fleet_health(p->fleet, told(p, step), &h);
+    enum bk_error model = model_health(p->model, p->now_ns, &h);
+    return agree_on_error(p, name, core, model) ? name : NULL;
+}
+
+static const char *
 die(struct play *p, const struct step *step)
 {
     bool is_done = false;
@@ -347,6 +360,8 @@ verb_carry_out(struct play *p, const struct step *step)
         return give_back(p, step);
     case STEP_TALLY:
         return tally(p, step);
+    case STEP_HEALTH:
+        return health(p, step);
     case STEP_DIE:
         return die(p, step);
     case STEP_ORDER:

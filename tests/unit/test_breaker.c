@@ -377,6 +377,26 @@ retries_are_barred_while_shut_for_longer(void **state)
     } while (0)
 
 static void
+rows_of_health_probes_do_not_overflow(void **state)
+{
+    (void)state;
+    struct bk_event bad = {.kind = BK_EV_HEALTH};
+    struct bk_event good = {.kind = BK_EV_HEALTH, .u.health.is_good = true};
+    begin("failure_threshold=0");
+    b.health_failures = UINT32_MAX;
+    b.consecutive_failures = UINT32_MAX;
+    step(bad, 1);
+    assert_true(b.health_failures == UINT32_MAX);
+    assert_true(b.consecutive_failures == UINT32_MAX);
+    assert_int_equal(b.state, BK_CLOSED);
+    /* Numbers that do not go together come of a damaged record alone. */
+    b.consecutive_failures = 3;
+    step(good, 2);
+    assert_int_equal(b.consecutive_failures, 0);
+    assert_int_equal(b.health_failures, 0);
+}
+
+static void
 numbers_out_of_range_are_not_sound(void **state)
 {
     (void)state;
@@ -449,6 +469,7 @@ main(void)
         cmocka_unit_test(enough_successes_close_it),
         cmocka_unit_test(a_lost_probe_is_a_timeout),
         cmocka_unit_test(retries_are_barred_while_shut_for_longer),
+        cmocka_unit_test(rows_of_health_probes_do_not_overflow),
         cmocka_unit_test(numbers_out_of_range_are_not_sound),
         cmocka_unit_test(instants_before_0_are_not_sound),
         cmocka_unit_test(states_that_no_mode_has_are_not_sound),
