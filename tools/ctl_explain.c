@@ -2,6 +2,7 @@
  *
  * explain: puts the story of a service together and tells it. */
 #include "tools/ctl_commands.h"
+#include "tools/ctl_document.h"
 #include "tools/ctl_evidence.h"
 #include "tools/ctl_fetch.h"
 #include "tools/ctl_history.h"
@@ -97,10 +98,19 @@ print_json(const struct story *s, const json_t *document, json_t *service)
     json_decref(json);
 }
 
+static char *
+write_status(const struct view *v, const struct view_service *s)
+{
+    struct document *d = document_begin(v);
+
+    document_service(d, v, s, true);
+    return document_end(d);
+}
+
 static void
 tell(const struct ctl *c, const struct view *v, const struct view_service *s)
 {
-    char *text = fetch_document(v, s);
+    char *text = write_status(v, s);
     json_t *document = json_loads(text, 0, NULL);
     json_t *service = json_array_get(json_object_get(document, "services"), 0);
     json_t *history;

@@ -1,87 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/ctl_fetch.h"
 #include "core/wire.h"
+#include "tools/ctl_document.h"
 #include "tools/ctl_out.h"
 #include <stdlib.h>
 #include <string.h>
 
-/* A service's row with every field full and every octet escaped fits. */
-#define ROW_SIZE 16384
 #define WHY_SIZE 160
-
-/* A document that grows row by row. */
-struct document {
-    char *at;
-    size_t len;
-    char row[ROW_SIZE];
-    struct bk_text text;
-    struct bk_json json;
-};
-
-/* Takes what the writer has put into the row buffer and empties that. */
-static void
-take_row(struct document *d)
-{
-    d->at = ctl_memory(d->at, d->len + d->text.len + 1);
-    memcpy(d->at + d->len, d->row, d->text.len);
-    d->len += d->text.len;
-    d->at[d->len] = '\0';
-    bk_text_init(&d->text, d->row, sizeof d->row);
-}
-
-static void
-put_service(struct document *d, const struct view *v,
-            const struct view_service *s, bool has_evidence)
-{
-    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
-    struct bk_status_service row = {.name = s->record.name,
-                                    .breaker = &s->record.breaker,
-                                    .policy = &s->policy,
-                                    .now_ns = v->now_ns};
-
-    if (has_evidence) {
-        bk_segment_read_evidence(&v->segment, s->slot, evidence);
-        row.evidence = evidence;
-    }
-    bk_status_row(&d->json, &row);
-    take_row(d);
-}
-
-static struct document *
-begin(const struct view *v)
-{
-    struct document *d = ctl_memory(NULL, sizeof *d);
-    struct bk_status_daemon daemon;
-
-    *d = (struct document){0};
-    bk_text_init(&d->text, d->row, sizeof d->row);
-    bk_json_init(&d->json, &d->text);
-    view_daemon(v, &daemon);
-    bk_status_begin(&d->json, &daemon);
-    take_row(d);
-    return d;
-}
-
-static char *
-end(struct document *d)
-{
-    char *text;
-
-    bk_status_end(&d->json);
-    take_row(d);
-    text = d->at;
-    free(d);
-    return text;
-}
-
-char *
-fetch_document(const struct view *v, const struct view_service *s)
-{
-    struct document *d = begin(v);
-
-    put_service(d, v, s, true);
-    return end(d);
-}
 
 enum ctl_exit
 fetch_service(const struct view *v, const char *name, struct view_service *out)
@@ -101,7 +26,7 @@ static enum ctl_exit
 from_view(const struct view *v, const char *const *names, size_t count,
           char **document)
 {
-    struct document *d = begin(v);
+    struct document *d = document_begin(v);
     struct view_service service;
     enum ctl_exit exit = CTL_DONE;
     size_t total = 0;
@@ -111,17 +36,17 @@ from_view(const struct view *v, const char *const *names, size_t count,
         enum ctl_exit one = fetch_service(v, names[i], &service);
 
         if (one == CTL_DONE)
-            put_service(d, v, &service, count == 1);
+            document_service(d, v, &service, count == 1);
         else
             exit = one;
     }
     slots = count == 0 ? view_slots(v, &total) : NULL;
     for (size_t i = 0; i < total; i++) {
         if (view_read(v, slots[i], &service))
-            put_service(d, v, &service, false);
+            document_service(d, v, &service, false);
     }
     free(slots);
-    *document = end(d);
+    *document = document_end(d);
     return exit;
 }
 

@@ -20,8 +20,5 @@ enum ctl_exit fetch_view(const struct ctl *c, struct view *v);
  * there. */
 enum ctl_exit fetch_service(const struct view *v, const char *name,
                             struct view_service *out);
-/* The status document of one service of a view, evidence in it; the caller frees
- * it. */
-char *fetch_document(const struct view *v, const struct view_service *s);
 
 #endif

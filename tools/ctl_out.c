@@ -3,6 +3,7 @@
  * Everything breakerctl shows goes through here. */
 #define _GNU_SOURCE
 #include "tools/ctl_out.h"
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,7 @@ ctl_say(const char *format, ...)
     va_list arguments;
 
     fflush(stdout); /* keeps the order where both go to one place */
-    fputs("breakerctl: ", stderr);
+    fprintf(stderr, "%s: ", program_invocation_short_name);
     va_start(arguments, format);
     vfprintf(stderr, format, arguments);
     va_end(arguments);

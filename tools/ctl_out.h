@@ -7,7 +7,7 @@
 #include "core/text.h"
 #include <stdio.h>
 
-/* A sentence on stderr, "breakerctl: " before it. */
+/* A sentence on stderr, the program's name before it. */
 __attribute__((format(printf, 1, 2))) void ctl_say(const char *format, ...);
 
 /* Memory or the end of the program: a tool has nothing better to do. */

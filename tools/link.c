@@ -8,10 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 #include <zmq.h>
 
 /* An answer's frame is at most this long: a status of 100,000 services. */
@@ -35,33 +32,6 @@ clock_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-enum link_state
-link_probe(const char *path)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    enum link_state state = LINK_LISTENS;
-    int fd;
-
-    if (strlen(path) >= sizeof address.sun_path)
-        return LINK_ODD;
-    bk_copy_text(address.sun_path, sizeof address.sun_path, path, strlen(path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return LINK_ODD;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
-        if (errno == ENOENT)
-            state = LINK_ABSENT;
-        else if (errno == ECONNREFUSED)
-            state = LINK_DEAF;
-        else if (errno == EACCES || errno == EPERM)
-            state = LINK_FORBIDDEN;
-        else if (errno != EAGAIN) /* a full queue: alive, but very busy */
-            state = LINK_ODD;
-    }
-    close(fd);
-    return state;
 }
 
 static bool

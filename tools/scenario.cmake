@@ -4,6 +4,6 @@ add_executable(breaker-scenario
     scenario_expect.c scenario_answer.c scenario_lines.c scenario_late.c scenario_play.c
     scenario_values.c scenario_serve.c scenario_core.c scenario_daemon.c
     scenario_actor.c scenario_breakerd.c scenario_place.c scenario_signal.c
-    link.c)
+    link.c link_probe.c)
 target_link_libraries(breaker-scenario PRIVATE
     bk_core PkgConfig::JANSSON PkgConfig::ZMQ m)
