@@ -1,23 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/web_request.h"
 #include <string.h>
-
-static char
-lower(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
-}
+#include <strings.h>
 
 static bool
 is_same_name(const char *text, size_t len, const char *name)
 {
-    if (strlen(name) != len)
-        return false;
-    for (size_t i = 0; i < len; i++) {
-        if (lower(text[i]) != lower(name[i]))
-            return false;
-    }
-    return true;
+    return strlen(name) == len && strncasecmp(text, name, len) == 0;
 }
 
 /* Length of the name in "name:port" or "[address]:port"; `len` without a port. */
@@ -31,26 +20,28 @@ name_length(const char *host, size_t len)
     return colon != NULL ? (size_t)(colon - host) : len;
 }
 
-/* True for ":9465" when that is the port, and for "" when there is none. */
+/* True for ":9465", and *port is that. */
 static bool
-is_port(const char *text, size_t len, uint16_t port)
+read_port(const char *text, size_t len, uint64_t *port)
 {
-    uint64_t number;
-
-    if (port == 0)
-        return len == 0;
-    return len > 1 && len <= 6 && bk_read_number(text + 1, len - 1, &number) &&
-           number == port;
+    return len > 1 && len <= 6 && bk_read_number(text + 1, len - 1, port) &&
+           *port <= UINT16_MAX;
 }
 
 static bool
-is_some_port(const char *text, size_t len)
+is_our_port(const struct web_hosts *hosts, const char *text, size_t len)
 {
-    uint64_t number;
+    uint64_t port;
 
-    return len == 0 || (len > 1 && len <= 6 &&
-                        bk_read_number(text + 1, len - 1, &number) &&
-                        number <= UINT16_MAX);
+    if (len == 0)
+        return hosts->takes_no_port;
+    if (!read_port(text, len, &port))
+        return false;
+    for (size_t i = 0; i < hosts->port_count; i++) {
+        if (hosts->ports[i] == port)
+            return true;
+    }
+    return false;
 }
 
 bool
@@ -58,14 +49,15 @@ web_host_is_allowed(const struct web_hosts *hosts, const char *host, size_t len)
 {
     static const char *const loopback[] = {"127.0.0.1", "[::1]", "localhost"};
     size_t name = name_length(host, len);
+    uint64_t port;
 
     for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
         if (is_same_name(host, name, loopback[i]))
-            return is_port(host + name, len - name, hosts->port);
+            return is_our_port(hosts, host + name, len - name);
     }
     for (size_t i = 0; i < hosts->count; i++) {
         if (is_same_name(host, name, hosts->names[i]))
-            return is_some_port(host + name, len - name);
+            return len == name || read_port(host + name, len - name, &port);
     }
     return false;
 }
@@ -132,10 +124,11 @@ next_pair(const struct web_target *t, size_t *at, struct pair *out)
 static int
 digit(char c)
 {
-    static const char digits[] = "0123456789abcdef";
-    const char *at = memchr(digits, lower(c), 16);
+    static const char digits[] = "0123456789abcdefABCDEF";
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+    long value = at != NULL ? at - digits : -1;
 
-    return at != NULL ? (int)(at - digits) : -1;
+    return (int)(value < 16 ? value : value - 6);
 }
 
 static bool

@@ -9,6 +9,7 @@
 /* Longer targets are refused. */
 #define WEB_TARGET_MAX 1024
 #define WEB_HOSTS_MAX 16
+#define WEB_PORTS_MAX 4
 /* Every answer there is to a parameter, on the stack. */
 #define WEB_VALUE_SIZE 128
 
@@ -17,7 +18,9 @@
 struct web_hosts {
     const char *names[WEB_HOSTS_MAX]; /* allowed with any port */
     size_t count;
-    uint16_t port; /* of the loopback names; 0: without a port alone */
+    uint16_t ports[WEB_PORTS_MAX]; /* allowed with the loopback's names */
+    size_t port_count;
+    bool takes_no_port; /* the loopback's names alone will do, too */
 };
 
 /* "127.0.0.1:9465", "[::1]:9465", "localhost:9465", or one of the names. Case

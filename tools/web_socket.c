@@ -101,8 +101,7 @@ open_unix(struct web_socket *s, const char *words, struct bk_text *why)
     if (link_probe(path) == LINK_DEAF)
         unlink(path);
     s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (s->fd < 0 ||
-        bind(s->fd, (const struct sockaddr *)&un, sizeof un) != 0)
+    if (s->fd < 0 || bind(s->fd, (const struct sockaddr *)&un, sizeof un) != 0)
         return fail(s, words, strerror(errno), why);
     bk_copy_text(s->unlinks, sizeof s->unlinks, path, strlen(path));
     if (chmod(path, 0660) != 0 || listen(s->fd, BACKLOG) != 0)

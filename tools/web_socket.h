@@ -10,11 +10,11 @@
 
 struct web_socket {
     int fd;
-    uint16_t port;                       /* 0: no port (unix) */
-    char address[WEB_SOCKET_NAME_SIZE];  /* as a browser writes it, without the
+    uint16_t port;                      /* 0: no port (unix) */
+    char address[WEB_SOCKET_NAME_SIZE]; /* as a browser writes it, without the
                                             port; "" for unix and "any" */
-    char name[WEB_SOCKET_NAME_SIZE];     /* for people */
-    char unlinks[WEB_SOCKET_PATH_SIZE];  /* the file to remove at the end */
+    char name[WEB_SOCKET_NAME_SIZE];    /* for people */
+    char unlinks[WEB_SOCKET_PATH_SIZE]; /* the file to remove at the end */
 };
 
 enum web_socket_result {

@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+# breakerweb: what breakerd publishes, over HTTP. Only with libmicrohttpd.
+pkg_check_modules(MICROHTTPD IMPORTED_TARGET libmicrohttpd>=0.9.71)
+if(NOT MICROHTTPD_FOUND)
+    message(STATUS "breakerweb is left out: libmicrohttpd is missing "
+                   "(Debian: libmicrohttpd-dev)")
+    return()
+endif()
+
+add_executable(breakerweb
+    breakerweb.c web_answer.c web_api.c web_clock.c web_manager.c web_options.c
+    web_paths.c web_request.c web_server.c web_socket.c web_view.c
+    ctl_document.c ctl_out.c ctl_place.c ctl_view.c link_probe.c)
+target_link_libraries(breakerweb PRIVATE bk_core PkgConfig::MICROHTTPD)
+install(TARGETS breakerweb RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
