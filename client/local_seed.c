@@ -132,7 +132,7 @@ take_over(struct breaker *b, struct bk_fleet *f, int64_t now_ns,
     slot = free_slot(f);
     return slot != BK_NO_SLOT &&
            bk_fleet_adopt(f, now_ns, slot, name, record.incarnation,
-                          &record.breaker, policy, evidence) == BK_OK;
+                          &record.breaker, policy, evidence, NULL) == BK_OK;
 }
 
 static void

@@ -30,6 +30,7 @@ bk_breaker_enter(struct bk_step *s, enum bk_state to, enum bk_mode mode,
     if (from != to) {
         b->probe_successes = 0;
     }
+    b->open_ns = bk_breaker_open_time(b, s->ev->now_ns);
     if (from != BK_OPEN && to == BK_OPEN) {
         b->counters.opened++;
     }
@@ -185,6 +186,7 @@ acquire(struct bk_step *s)
         fx->is_leased = b->state == BK_HALF_OPEN || s->p->max_concurrent > 0;
         b->permits_out += fx->is_leased;
     } else if (b->mode == BK_OBSERVE) {
+        fx->would_deny = reason;
         b->counters.would_deny++;
     } else {
         fx->deny = reason;
@@ -326,7 +328,7 @@ bk_breaker_step(struct bk_breaker *b, const struct bk_policy *p,
 static bool
 times_are_sound(const struct bk_breaker *b)
 {
-    return b->changed_ns >= 0 && b->open_until_ns >= 0 &&
+    return b->changed_ns >= 0 && b->open_until_ns >= 0 && b->open_ns >= 0 &&
            b->hold.until_ns >= 0 && b->override.expires_ns >= 0 &&
            b->ramp.step_since_ns >= 0 && b->ramp.step_length_ns >= 0;
 }
@@ -393,6 +395,16 @@ bk_breaker_wait(const struct bk_breaker *b, int64_t now_ns)
 {
     int64_t end_ns = bk_breaker_shut_until(b);
     return end_ns == BK_NEVER || end_ns <= now_ns ? 0 : end_ns - now_ns;
+}
+
+/* A damaged record may tell of a change yet to come. */
+int64_t
+bk_breaker_open_time(const struct bk_breaker *b, int64_t now_ns)
+{
+    if (b->state != BK_OPEN || now_ns <= b->changed_ns) {
+        return b->open_ns;
+    }
+    return bk_after(b->open_ns, now_ns - b->changed_ns);
 }
 
 enum bk_deny

@@ -27,6 +27,7 @@ struct bk_breaker {
     uint64_t generation;
     int64_t changed_ns;    /* the last change of generation */
     int64_t open_until_ns; /* open, not forced: when a probe is due */
+    int64_t open_ns;       /* spent open, without a time that still runs */
     struct bk_hold hold;
     uint32_t state; /* enum bk_state */
     uint32_t mode;  /* enum bk_mode in force */
@@ -120,7 +121,8 @@ struct bk_effects {
     bool is_allowed;         /* acquire */
     bool is_leased;          /* acquire: the permit must be a lease */
     enum bk_deny deny;
-    int64_t wait_ns; /* deny: 0 when unknown */
+    enum bk_deny would_deny; /* acquire: only observe let it through */
+    int64_t wait_ns;         /* deny: 0 when unknown */
     bool
         is_evidence; /* report, reclaim, health: it counted against the service */
     bool was_override; /* reset, order: an override was removed */
@@ -143,6 +145,8 @@ int64_t bk_breaker_shut_until(const struct bk_breaker *b);
 /* How long until an acquire may be allowed: to the probe, the end of the hold or
  * of the forced opening, the latest of those that bind; 0 when none or unknown. */
 int64_t bk_breaker_wait(const struct bk_breaker *b, int64_t now_ns);
+/* All the time spent open. */
+int64_t bk_breaker_open_time(const struct bk_breaker *b, int64_t now_ns);
 /* Checks of RETRY that look at the machine (contract 4.10, check 5): the reason
  * to deny a retry that would come after `delay_ns`, BK_DENY_NONE if there is
  * none, and the wait. */

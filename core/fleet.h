@@ -8,6 +8,7 @@
  * test and a worker without a daemon all run this same code. */
 #include "core/breaker.h"
 #include "core/lease.h"
+#include "core/stats.h"
 
 #define BK_ROUTE_MEMBERS 16
 #define BK_EVIDENCE_COUNT 8
@@ -51,6 +52,7 @@ struct bk_service {
     bool is_dirty;
     int64_t used_ns;
     struct bk_breaker breaker;
+    struct bk_stats stats;
     struct bk_lease_heap permits;
     struct bk_lease_heap tokens;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
@@ -200,10 +202,11 @@ enum bk_applied bk_fleet_release(struct bk_fleet *f, int64_t now_ns,
                                  uint64_t id);
 enum bk_applied bk_fleet_renew(struct bk_fleet *f, int64_t now_ns, uint64_t id,
                                int64_t ttl_ns);
-/* A worker's own decisions, told afterwards. */
+/* A worker's own decisions, told afterwards. `deny`: why it denied, NONE when it
+ * allowed or did not say. */
 enum bk_error bk_fleet_tally(struct bk_fleet *f, int64_t now_ns,
                              const char *name, size_t name_len, bool is_allowed,
-                             uint64_t count);
+                             uint64_t count, enum bk_deny deny);
 /* A process is dead: what it held comes back with no verdict. False as above. */
 bool bk_fleet_process_died(struct bk_fleet *f, int64_t now_ns, uint32_t pid);
 
@@ -258,8 +261,10 @@ struct bk_saved {
     uint32_t reserved;
     int64_t open_left_ns;
     int64_t hold_left_ns;
+    int64_t open_ns;             /* spent open so far */
     struct bk_override override; /* expires_ns: remaining, BK_NEVER if no end */
     struct bk_counters counters;
+    struct bk_stats stats;
 };
 void bk_fleet_save(const struct bk_fleet *f, uint32_t service, int64_t now_ns,
                    struct bk_saved *out);
@@ -277,12 +282,14 @@ void bk_fleet_each_forgotten(const struct bk_fleet *f,
                                            uint64_t generation),
                              void *context);
 void bk_fleet_set_next_id(struct bk_fleet *f, uint64_t next_id);
-/* Takes a service, then its leases, over from a segment, slot for slot. */
+/* Takes a service, then its leases, over from a segment, slot for slot. `stats`
+ * may be NULL: all zero. */
 enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
                              const char *name, uint32_t incarnation,
                              const struct bk_breaker *breaker,
                              const struct bk_policy *policy,
-                             const struct bk_evidence *evidence);
+                             const struct bk_evidence *evidence,
+                             const struct bk_stats *stats);
 bool bk_fleet_adopt_lease(struct bk_fleet *f, uint32_t slot,
                           const struct bk_lease *lease);
 

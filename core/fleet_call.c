@@ -127,6 +127,11 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
         return BK_ERR_TABLE_FULL;
     }
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
+    if (fx.would_deny != BK_DENY_NONE) {
+        bk_count(&s->stats.would_reject[fx.would_deny], 1);
+    } else if (!fx.is_allowed && !is_tried) {
+        bk_count(&s->stats.rejected[fx.deny], 1);
+    }
     *answer = (struct bk_acquired){.is_allowed = fx.is_allowed,
                                    .service = slot,
                                    .name = s->name,
@@ -149,10 +154,13 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
 
 /* Every member that was asked has denied, and the caller is told so. */
 static void
-count_denied(struct bk_fleet *f, const uint32_t *asked, uint32_t count)
+count_denied(struct bk_fleet *f, const struct bk_acquired *asked,
+             uint32_t count)
 {
     for (uint32_t i = 0; i < count; i++) {
-        f->services[asked[i]].breaker.counters.denied++;
+        struct bk_service *s = &f->services[asked[i].service];
+        s->breaker.counters.denied++;
+        bk_count(&s->stats.rejected[asked[i].deny], 1);
     }
 }
 
@@ -162,28 +170,29 @@ ask_route(struct bk_fleet *f, int64_t now_ns, const struct bk_route *route,
           const struct bk_acquire *ask, struct bk_acquired *answer)
 {
     enum bk_error error = BK_ERR_UNAVAILABLE;
-    uint32_t asked[BK_ROUTE_MEMBERS];
+    struct bk_acquired asked[BK_ROUTE_MEMBERS];
     uint32_t count = 0;
     for (uint32_t i = 0; i < route->count; i++) {
-        struct bk_acquired one;
+        struct bk_acquired *one = &asked[count];
         const char *name = route->members[i];
+        uint32_t slot;
         enum bk_error failed =
-            bk_fleet_reach(f, now_ns, name, strlen(name), &asked[count]);
+            bk_fleet_reach(f, now_ns, name, strlen(name), &slot);
         if (failed == BK_OK) {
-            failed = ask_service(f, now_ns, asked[count], true, ask, &one);
+            failed = ask_service(f, now_ns, slot, true, ask, one);
         }
         if (failed != BK_OK) {
             error = failed;
             continue;
         }
-        if (one.is_allowed) {
-            *answer = one;
+        if (one->is_allowed) {
+            *answer = *one;
             return BK_OK;
         }
-        bool is_shorter = one.wait_ns > 0 && (answer->wait_ns == 0 ||
-                                              one.wait_ns < answer->wait_ns);
+        bool is_shorter = one->wait_ns > 0 && (answer->wait_ns == 0 ||
+                                               one->wait_ns < answer->wait_ns);
         if (count == 0 || is_shorter) {
-            *answer = one;
+            *answer = *one;
         }
         count++;
     }
@@ -293,6 +302,9 @@ bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
     event.u.report.standing =
         settle_lease(f, slot, r, &event.u.report.ramp_serial);
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
+    if (r->latency_ns >= 0 && r->outcome != BK_CANCELLED) {
+        bk_stats_duration(&f->services[slot].stats, r->latency_ns);
+    }
     if (fx.is_evidence) {
         put_evidence(&f->services[slot], r, now_ns);
     }
@@ -333,6 +345,19 @@ bars_retry(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     }
     return bk_breaker_bars_retry(&f->services[slot].breaker, now_ns, base_ns,
                                  wait_ns);
+}
+
+static void
+count_retry(struct bk_stats *s, const struct bk_retry *ask,
+            const struct bk_granted *answer)
+{
+    if (!answer->is_granted) {
+        bk_count(&s->retry_denied[answer->deny], 1);
+        return;
+    }
+    bk_count(&s->retry_granted[ask->outcome], 1);
+    bk_count(&s->retry_delay_us[ask->outcome],
+             (uint64_t)(answer->delay_ns / BK_NS_PER_US));
 }
 
 enum bk_error
@@ -377,6 +402,7 @@ bk_fleet_retry(struct bk_fleet *f, int64_t now_ns, const struct bk_retry *ask,
         answer->is_granted = true;
         answer->token = lease.id;
     }
+    count_retry(&s->stats, ask, answer);
     answer->retry_after_ms = bk_ms_up(wait_ns);
     bk_fleet_settle(f, slot);
     return BK_OK;
@@ -457,7 +483,8 @@ bk_fleet_process_died(struct bk_fleet *f, int64_t now_ns, uint32_t pid)
 
 enum bk_error
 bk_fleet_tally(struct bk_fleet *f, int64_t now_ns, const char *name,
-               size_t name_len, bool is_allowed, uint64_t count)
+               size_t name_len, bool is_allowed, uint64_t count,
+               enum bk_deny deny)
 {
     now_ns = bk_fleet_clamp(f, now_ns);
     uint32_t slot = bk_fleet_find(f, name, name_len);
@@ -465,11 +492,14 @@ bk_fleet_tally(struct bk_fleet *f, int64_t now_ns, const char *name,
         return BK_ERR_UNKNOWN_SERVICE;
     }
     bk_fleet_catch_up(f, slot, now_ns);
-    struct bk_counters *c = &f->services[slot].breaker.counters;
-    uint64_t *counter = is_allowed ? &c->allowed : &c->denied;
-    uint64_t room = BK_NUMBER_END - 1 - *counter;
-    *counter += count < room ? count : room;
-    f->services[slot].used_ns = now_ns;
+    struct bk_service *s = &f->services[slot];
+    if (is_allowed) {
+        bk_count(&s->breaker.counters.allowed, count);
+    } else {
+        bk_count(&s->breaker.counters.denied, count);
+        bk_count(&s->stats.rejected[deny < BK_DENY_CALLS ? deny : 0], count);
+    }
+    s->used_ns = now_ns;
     bk_fleet_settle(f, slot);
     return BK_OK;
 }

@@ -101,6 +101,8 @@ bk_fleet_save(const struct bk_fleet *f, uint32_t service, int64_t now_ns,
     out->override.expires_ns =
         b->override.is_set ? left(b->override.expires_ns, now_ns) : 0;
     out->counters = b->counters;
+    out->open_ns = bk_breaker_open_time(b, now_ns);
+    out->stats = s->stats;
 }
 
 /* The end of what remained: as given, even if the configuration has changed
@@ -121,6 +123,7 @@ revive(struct bk_breaker *b, int64_t now_ns, const struct bk_saved *saved)
     b->cause = saved->cause;
     b->failed_rounds = saved->failed_rounds;
     b->counters = saved->counters;
+    b->open_ns = saved->open_ns;
     b->override = saved->override;
     if (saved->override.is_set) {
         b->mode = saved->override.mode;
@@ -161,6 +164,7 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
                        saved->generation + BK_GENERATION_LEAP, &slot);
     if (error == BK_OK) {
         f->services[slot].is_configured = is_configured;
+        f->services[slot].stats = saved->stats;
         revive(&f->services[slot].breaker, now_ns, saved);
         bk_fleet_settle(f, slot);
     }
@@ -173,7 +177,7 @@ enum bk_error
 bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
                const char *name, uint32_t incarnation,
                const struct bk_breaker *breaker, const struct bk_policy *policy,
-               const struct bk_evidence *evidence)
+               const struct bk_evidence *evidence, const struct bk_stats *stats)
 {
     size_t len = strlen(name);
     now_ns = bk_fleet_clamp(f, now_ns);
@@ -197,6 +201,9 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     }
     memcpy(s->evidence, evidence, sizeof(s->evidence));
     s->evidence_next = bk_evidence_next(evidence);
+    if (stats != NULL) {
+        s->stats = *stats;
+    }
     bk_fleet_settle(f, slot);
     return BK_OK;
 }

@@ -82,6 +82,7 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     s->shut_ns = 0;
     s->evidence_next = 0;
     memset(s->evidence, 0, sizeof(s->evidence));
+    memset(&s->stats, 0, sizeof(s->stats));
     bk_lease_heap_init(&s->permits);
     bk_lease_heap_init(&s->tokens);
     bk_breaker_init(&s->breaker, policy, now_ns, generation);

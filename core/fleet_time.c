@@ -186,7 +186,9 @@ bk_fleet_step(struct bk_fleet *f, uint32_t slot, struct bk_event *event)
         bk_breaker_step(&s->breaker, bk_fleet_policy_of(f, slot), event);
     if (fx.change.happened) {
         struct bk_note note = {.service = slot, .change = fx.change};
+        size_t change = fx.change.from * BK_STATE_COUNT + fx.change.to;
         memcpy(note.name, s->name, sizeof(note.name));
+        bk_count(&s->stats.transitions[change], 1);
         bk_fleet_void_permits(f, s);
         bk_fleet_note(f, &note);
     }

@@ -27,6 +27,8 @@ WHOLE_WORDS(struct bk_breaker);
 WHOLE_WORDS(struct bk_policy);
 WHOLE_WORDS(struct bk_lease);
 WHOLE_WORDS(struct bk_evidence);
+WHOLE_WORDS(struct bk_stats);
+WHOLE_WORDS(struct bk_totals);
 WHOLE_WORDS(struct bk_route);
 _Static_assert(sizeof(struct bk_lease) == 56, "lease");
 _Static_assert(sizeof(struct bk_evidence) == 96, "evidence");
@@ -37,11 +39,11 @@ _Static_assert(sizeof(struct bk_budget) == 264, "budget");
 _Static_assert(sizeof(struct bk_ramp) == 40, "ramp");
 _Static_assert(sizeof(struct bk_override) == 152, "override");
 _Static_assert(sizeof(struct bk_counters) == 8 * BK_COUNTER_COUNT, "counters");
-_Static_assert(sizeof(struct bk_breaker) == 64 + 40 + 264 + 272 + 152 + 96,
+_Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 264 + 272 + 152 + 96,
                "breaker");
 _Static_assert(offsetof(struct bk_record, breaker) == 88, "record");
 _Static_assert(offsetof(struct bk_segment_header, words_at) == 48, "header");
-_Static_assert(offsetof(struct bk_segment_header, phase) == 168, "header");
+_Static_assert(offsetof(struct bk_segment_header, phase) == 176, "header");
 
 static uint32_t
 buckets_for(uint32_t services)
@@ -80,6 +82,7 @@ lay_out(struct bk_segment_header *h)
     h->evidence_at =
         place(&end, limits->services,
               BK_EVIDENCE_COUNT * BK_IMAGE_WORDS(struct bk_evidence));
+    h->stats_at = place(&end, limits->services, BK_STAT_WORDS);
     h->policies_at =
         place(&end, limits->policies, BK_IMAGE_WORDS(struct bk_policy));
     h->leases_at = place(&end, limits->leases, BK_IMAGE_WORDS(struct bk_lease));
@@ -121,6 +124,7 @@ bk_segment_fingerprint(void)
         offsetof(struct bk_segment_header, heartbeat_boot_ns),
         offsetof(struct bk_segment_header, next_id),
         offsetof(struct bk_segment_header, version),
+        offsetof(struct bk_segment_header, totals),
         sizeof(struct bk_record),
         offsetof(struct bk_record, incarnation),
         offsetof(struct bk_record, used_ns),
@@ -148,6 +152,10 @@ bk_segment_fingerprint(void)
         offsetof(struct bk_evidence, worker),
         offsetof(struct bk_evidence, text),
         sizeof(struct bk_route),
+        sizeof(struct bk_stats),
+        offsetof(struct bk_stats, transitions),
+        offsetof(struct bk_stats, duration),
+        BK_TOTAL_COUNT,
         BK_NAME_SIZE,
         BK_EVIDENCE_COUNT,
         BK_ROUTE_MEMBERS,
@@ -209,7 +217,7 @@ check_header(const struct bk_segment_header *h, size_t bytes,
         h->total_bytes != want->total_bytes || h->words_at != want->words_at ||
         h->stamps_at != want->stamps_at || h->buckets_at != want->buckets_at ||
         h->names_at != want->names_at || h->records_at != want->records_at ||
-        h->evidence_at != want->evidence_at ||
+        h->evidence_at != want->evidence_at || h->stats_at != want->stats_at ||
         h->policies_at != want->policies_at ||
         h->leases_at != want->leases_at || h->routes_at != want->routes_at)
         return "has a damaged header";
@@ -240,6 +248,7 @@ bk_segment_attach(struct bk_segment *s, void *base, size_t bytes)
     s->names = at_offset(base, want.names_at);
     s->records = at_offset(base, want.records_at);
     s->evidence = at_offset(base, want.evidence_at);
+    s->stats = at_offset(base, want.stats_at);
     s->policies = at_offset(base, want.policies_at);
     s->leases = at_offset(base, want.leases_at);
     s->routes = at_offset(base, want.routes_at);

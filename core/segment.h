@@ -6,7 +6,7 @@
  * read-only by everybody else, adopted by the next daemon. docs/shm.md draws it.
  *
  * Every access goes through 64-bit atomic words. Three ways of writing:
- *  - a lone word (verdict, heartbeat): one release store;
+ *  - a lone word (verdict, heartbeat, what is counted for metrics): one store;
  *  - an image with a check word behind it (lease, policy, evidence, route): a
  *    reader or adopter that sees a torn one sees a wrong check;
  *  - a record (a service's state): two images and a sequence number, so that
@@ -45,6 +45,7 @@ struct bk_segment_header {
     uint64_t names_at;
     uint64_t records_at;
     uint64_t evidence_at;
+    uint64_t stats_at;
     uint64_t policies_at;
     uint64_t leases_at;
     uint64_t routes_at;
@@ -61,6 +62,7 @@ struct bk_segment_header {
     _Atomic uint64_t next_id;
     _Atomic uint64_t route_count;
     _Atomic uint64_t version[BK_VERSION_SIZE / 8]; /* text of the daemon's */
+    _Atomic uint64_t totals[BK_TOTAL_COUNT];
 };
 
 /* A service as published. */
@@ -83,6 +85,7 @@ struct bk_segment {
     _Atomic uint64_t *names;   /* BK_NAME_SIZE octets a service */
     _Atomic uint64_t *records;
     _Atomic uint64_t *evidence;
+    _Atomic uint64_t *stats; /* BK_STAT_WORDS a service */
     _Atomic uint64_t *policies;
     _Atomic uint64_t *leases;
     _Atomic uint64_t *routes;
@@ -112,6 +115,10 @@ bool bk_segment_read_policy(const struct bk_segment *s, uint32_t policy,
 /* Torn entries read as empty. */
 void bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
                               struct bk_evidence out[BK_EVIDENCE_COUNT]);
+/* What no daemon writes reads as 0. */
+void bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
+                           struct bk_stats *out);
+void bk_segment_read_totals(const struct bk_segment *s, struct bk_totals *out);
 bool bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                            struct bk_lease *out);
 bool bk_segment_read_route(const struct bk_segment *s, uint32_t index,
@@ -128,6 +135,8 @@ bool bk_segment_put_word(struct bk_segment *s, uint32_t slot, uint64_t word);
 void bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
                           uint32_t slot);
 void bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f);
+void bk_segment_put_totals(struct bk_segment *s,
+                           const struct bk_totals *totals);
 void bk_segment_put_routes(struct bk_segment *s, const struct bk_fleet *f);
 
 #endif

@@ -118,6 +118,35 @@ bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
     }
 }
 
+void
+bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
+                      struct bk_stats *out)
+{
+    memset(out, 0, sizeof *out);
+    if (slot >= s->limits.services)
+        return;
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        uint64_t word = atomic_load_explicit(
+            &s->stats[(size_t)slot * BK_STAT_WORDS + i], memory_order_relaxed);
+
+        if (word < BK_NUMBER_END)
+            bk_stats_set(out, i, word);
+    }
+}
+
+void
+bk_segment_read_totals(const struct bk_segment *s, struct bk_totals *out)
+{
+    for (size_t i = 0; i < BK_TOTAL_COUNT; i++) {
+        uint64_t word =
+            atomic_load_explicit(&s->header->totals[i], memory_order_relaxed);
+
+        if (word >= BK_NUMBER_END)
+            word = 0;
+        memcpy((char *)out + i * sizeof word, &word, sizeof word);
+    }
+}
+
 bool
 bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                       struct bk_lease *out)

@@ -53,6 +53,23 @@ store_evidence(struct bk_segment *s, uint32_t slot,
                         sizeof none);
 }
 
+/* Each word stands for itself: nobody needs two of one moment. */
+static void
+store_stats(struct bk_segment *s, uint32_t slot,
+            const struct bk_service *service)
+{
+    static const struct bk_stats none;
+    const struct bk_stats *from = service != NULL ? &service->stats : &none;
+    _Atomic uint64_t *to = s->stats + (size_t)slot * BK_STAT_WORDS;
+
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        uint64_t word = bk_stats_word(from, i);
+
+        if (atomic_load_explicit(&to[i], memory_order_relaxed) != word)
+            atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    }
+}
+
 /* A new name is in the record before the index leads to it; a name that goes
  * leaves the index before the record does. Either way a reader that finds the
  * slot by name and reads another name in the record knows to ask again. */
@@ -66,6 +83,7 @@ bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
     if (service == NULL)
         bk_index_put(s, f, slot, "");
     store_evidence(s, slot, service);
+    store_stats(s, slot, service);
     store_record(s, slot, service);
     if (service != NULL)
         bk_index_put(s, f, slot, service->name);
@@ -114,6 +132,18 @@ bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f)
         bk_image_update(s->policies +
                             (size_t)i * BK_IMAGE_WORDS(struct bk_policy),
                         policy != NULL ? policy : &none, sizeof none);
+    }
+}
+
+void
+bk_segment_put_totals(struct bk_segment *s, const struct bk_totals *totals)
+{
+    for (size_t i = 0; i < BK_TOTAL_COUNT; i++) {
+        uint64_t word;
+
+        memcpy(&word, (const char *)totals + i * sizeof word, sizeof word);
+        atomic_store_explicit(&s->header->totals[i], word,
+                              memory_order_relaxed);
     }
 }
 

@@ -144,8 +144,10 @@ run_report(struct answer *a, const struct bk_request *q)
 static void
 run_tally(struct answer *a, const struct bk_request *q)
 {
+    int deny = bk_deny_parse(q->value.at, q->value.len);
     bk_fleet_tally(a->commands->registry->fleet, a->now_ns, q->service.at,
-                   q->service.len, q->is_allowed, q->count);
+                   q->service.len, q->is_allowed, q->count,
+                   deny > 0 ? (enum bk_deny)deny : BK_DENY_NONE);
 }
 
 static void

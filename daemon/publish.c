@@ -103,6 +103,7 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
     struct bk_record record;
     struct bk_policy policy;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    struct bk_stats stats;
     if (!bk_segment_read(s, slot, &record)) {
         return false;
     }
@@ -112,8 +113,9 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
         bk_policy_defaults(&policy);
     }
     bk_segment_read_evidence(s, slot, evidence);
+    bk_segment_read_stats(s, slot, &stats);
     return bk_fleet_adopt(fleet, now_ns, slot, record.name, record.incarnation,
-                          &record.breaker, &policy, evidence) == BK_OK;
+                          &record.breaker, &policy, evidence, &stats) == BK_OK;
 }
 
 /* Takes services and leases over. Slots stay where they are, so that a worker's

@@ -46,7 +46,7 @@ use(struct bk_fleet *f, const char *name, int64_t now_ns)
                                .name_len = strlen(name),
                                .is_current = true,
                                .outcome = BK_FAILURE,
-                               .latency_ns = -1,
+                               .latency_ns = BK_NS_PER_MS,
                                .attempt = 1,
                                .caller = {9, ""}};
     enum bk_applied applied;
@@ -161,6 +161,9 @@ read_rest(const struct bk_segment *s)
     for (uint32_t i = 0; i <= SERVICES; i++)
         if (bk_segment_name(s, i, name))
             PROMISE(bk_name_is_valid(name, strlen(name)));
+    struct bk_totals totals;
+    bk_segment_read_totals(s, &totals);
+    PROMISE(totals.messages < BK_NUMBER_END);
     bk_segment_read_version(s, version);
     PROMISE(memchr(version, '\0', sizeof(version)) != NULL);
     uint32_t slot = bk_segment_find(s, "llm", 3);
@@ -174,13 +177,17 @@ adopt(const struct bk_segment *s, struct bk_fleet *f)
         struct bk_record record;
         struct bk_policy policy;
         struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+        struct bk_stats stats;
         if (!bk_segment_read(s, i, &record))
             continue;
         if (!bk_segment_read_policy(s, record.policy, &policy))
             bk_policy_defaults(&policy);
         bk_segment_read_evidence(s, i, evidence);
+        bk_segment_read_stats(s, i, &stats);
+        for (size_t k = 0; k < BK_STAT_WORDS; k++)
+            PROMISE(bk_stats_word(&stats, k) < BK_NUMBER_END);
         bk_fleet_adopt(f, 3 * BK_NS_PER_S, i, record.name, record.incarnation,
-                       &record.breaker, &policy, evidence);
+                       &record.breaker, &policy, evidence, &stats);
     }
     bk_fleet_set_next_id(f, 1000);
     for (uint32_t i = 0; i < s->limits.leases; i++) {

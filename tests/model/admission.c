@@ -174,14 +174,17 @@ lease_call(struct model *m, const struct model_service *s, int64_t now_ns,
 
 static void
 admit(struct model *m, struct model_service *s, int64_t now_ns,
-      const struct bk_acquire *ask, bool would_deny, struct bk_acquired *answer)
+      const struct bk_acquire *ask, enum bk_deny would_deny,
+      struct bk_acquired *answer)
 {
     s->counters.allowed++;
-    s->counters.would_deny += would_deny;
+    s->counters.would_deny += would_deny != BK_DENY_NONE;
+    if (would_deny != BK_DENY_NONE)
+        s->stats.would_reject[would_deny]++;
     struct model_lease *token = find_token(m, s, ask);
     if (token != NULL)
         machine_remove_lease(m, (size_t)(token - m->leases));
-    bool is_leased = !would_deny && model_mode(s) != BK_BYPASS &&
+    bool is_leased = would_deny == BK_DENY_NONE && model_mode(s) != BK_BYPASS &&
                      (s->state == BK_HALF_OPEN || s->policy.max_concurrent > 0);
     *answer = (struct bk_acquired){.is_allowed = true,
                                    .name = s->name,
@@ -198,6 +201,7 @@ ask_each(struct model *m, int64_t now_ns, const char *const *names,
          size_t count, const struct bk_acquire *ask, struct bk_acquired *answer)
 {
     struct model_service *asked[BK_ROUTE_MEMBERS];
+    enum bk_deny reasons[BK_ROUTE_MEMBERS];
     size_t asked_count = 0;
     struct refusal best = {0};
     for (size_t i = 0; i < count; i++) {
@@ -206,20 +210,22 @@ ask_each(struct model *m, int64_t now_ns, const char *const *names,
             continue;
         s->used_ns = now_ns;
         struct refusal r = check(m, s, now_ns, ask);
-        bool would_deny = r.reason != BK_DENY_NONE;
-        if (!would_deny || model_mode(s) == BK_OBSERVE) {
-            admit(m, s, now_ns, ask, would_deny, answer);
+        if (r.reason == BK_DENY_NONE || model_mode(s) == BK_OBSERVE) {
+            admit(m, s, now_ns, ask, r.reason, answer);
             return BK_OK;
         }
         if (asked_count == 0 ||
             (r.wait_ns > 0 && (best.wait_ns == 0 || r.wait_ns < best.wait_ns)))
             best = r;
+        reasons[asked_count] = r.reason;
         asked[asked_count++] = s;
     }
     if (asked_count == 0)
         return machine_refusal(m, names[0]);
-    for (size_t i = 0; i < asked_count; i++)
+    for (size_t i = 0; i < asked_count; i++) {
         asked[i]->counters.denied++;
+        asked[i]->stats.rejected[reasons[i]]++;
+    }
     *answer = (struct bk_acquired){.deny = best.reason,
                                    .retry_after_ms = bk_ms_up(best.wait_ns)};
     return BK_OK;
@@ -378,9 +384,13 @@ model_retry(struct model *m, int64_t now_ns, const struct bk_retry *ask,
     *answer = (struct bk_granted){.is_granted = refusal.reason == BK_DENY_NONE,
                                   .deny = refusal.reason,
                                   .retry_after_ms = bk_ms_up(refusal.wait_ns)};
-    if (!answer->is_granted)
+    if (!answer->is_granted) {
+        s->stats.retry_denied[refusal.reason]++;
         return BK_OK;
+    }
     answer->delay_ns = believe(&s->policy, ask, observed->delay_ns);
+    s->stats.retry_granted[ask->outcome]++;
+    s->stats.retry_delay_us[ask->outcome] += (uint64_t)answer->delay_ns / 1000;
     grant(m, s, now_ns, ask, answer);
     return BK_OK;
 }

@@ -64,6 +64,19 @@ count_outcome(struct bk_counters *c, enum bk_outcome outcome)
     }
 }
 
+/* docs/metrics.md lists these. */
+static void
+count_duration(struct bk_stats *s, int64_t latency_ns)
+{
+    static const double seconds[] = {.005, .025, .1, .25, .5, 1,
+                                     2.5,  5,    10, 20,  30, 60};
+    size_t fits = 0;
+    for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
+        fits += (double)latency_ns / 1e9 <= seconds[i];
+    s->duration[sizeof seconds / sizeof seconds[0] - fits]++;
+    s->duration_us[0] += (uint64_t)latency_ns / 1000;
+}
+
 enum worth { NO_VERDICT, GOOD, BAD };
 
 static bool
@@ -197,6 +210,8 @@ model_report(struct model *m, int64_t now_ns, const struct bk_report *report,
         (!report->is_current && report->generation > s->generation))
         return BK_OK;
     s->used_ns = now_ns;
+    if (report->latency_ns >= 0 && report->outcome != BK_CANCELLED)
+        count_duration(&s->stats, report->latency_ns);
     *answer = hear(m, s, now_ns, report);
     return BK_OK;
 }
@@ -234,7 +249,7 @@ model_renew(struct model *m, int64_t now_ns, uint64_t id, int64_t ttl_ns)
 
 enum bk_error
 model_tally(struct model *m, int64_t now_ns, const char *name, bool is_allowed,
-            uint64_t count)
+            uint64_t count, enum bk_deny reason)
 {
     model_pass(m, now_ns);
     struct model_service *s = model_find(m, name);
@@ -245,6 +260,9 @@ model_tally(struct model *m, int64_t now_ns, const char *name, bool is_allowed,
         s->counters.allowed += count;
     else
         s->counters.denied += count;
+    /* Reasons that only retries have are none of a call's. */
+    if (!is_allowed)
+        s->stats.rejected[reason > BK_DENY_BUDGET ? 0 : reason] += count;
     return BK_OK;
 }
 

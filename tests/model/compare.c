@@ -107,6 +107,17 @@ compare_counters(struct play *p, const char *name, const struct bk_counters *c,
 }
 
 static void
+compare_stats(struct play *p, const char *name, const struct bk_stats *s,
+              const struct bk_stats *m)
+{
+    for (size_t i = 0; i < BK_STAT_ROWS; i++)
+        for (size_t k = 0; k < bk_stat_rows[i].words; k++)
+            expect(p, name, bk_stat_rows[i].name,
+                   bk_stats_word(s, bk_stat_rows[i].first + k),
+                   bk_stats_word(m, bk_stat_rows[i].first + k));
+}
+
+static void
 compare_times(struct play *p, const struct bk_breaker *b,
               const struct model_service *m)
 {
@@ -116,6 +127,11 @@ compare_times(struct play *p, const struct bk_breaker *b,
                (uint64_t)m->open_end_ns);
     expect(p, name, "hold left", (uint64_t)bk_hold_left(&b->hold, p->now_ns),
            (uint64_t)(m->hold_end_ns > 0 ? m->hold_end_ns - p->now_ns : 0));
+    int64_t open_ns = m->open_ns;
+    if (m->state == BK_OPEN)
+        open_ns += p->now_ns - m->open_since_ns;
+    expect(p, name, "time open", (uint64_t)bk_breaker_open_time(b, p->now_ns),
+           (uint64_t)open_ns);
     expect(p, name, "since", (uint64_t)b->changed_ns, (uint64_t)m->changed_ns);
     expect(p, name, "is overridden", b->override.is_set, m->has_override);
     if (m->has_override) {
@@ -226,6 +242,7 @@ play_compare(struct play *p, const char *name)
         play_fault(p, name, "policy differs", 1, 0);
     compare_breaker(p, &s->breaker, m);
     compare_evidence(p, s, m);
+    compare_stats(p, m->name, &s->stats, &m->stats);
     /* What another service bars is known once that one has heard of the time. */
     if (p->is_settled || m->policy.requires_name[0] == '\0')
         mirror_compare_word(p, slot, m);

@@ -366,6 +366,7 @@ draw_words(struct draw *d, const struct play *p, struct step *step)
         step->name = draw_name(d, false);
         step->flag = chance(d, 40);
         step->count = 1 + (uint32_t)below(d, 1000);
+        step->deny = (enum bk_deny)below(d, BK_DENY_COUNT);
         break;
     case STEP_PASS:
     case STEP_DIE:

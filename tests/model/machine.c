@@ -57,6 +57,11 @@ machine_change(struct model *m, struct model_service *s, int64_t at_ns,
                enum bk_state to, enum bk_cause cause)
 {
     enum bk_state from = s->state;
+    if (from == BK_OPEN && to != BK_OPEN)
+        s->open_ns += at_ns - s->open_since_ns;
+    if (from != BK_OPEN && to == BK_OPEN)
+        s->open_since_ns = at_ns;
+    s->stats.transitions[from * 3 + to]++;
     s->generation++;
     s->changed_ns = at_ns;
     s->cause = cause;
@@ -324,6 +329,8 @@ machine_make(struct model *m, int64_t now_ns, const char *name)
         s->budget.granted = 0;
         s->budget.denied = 0;
         s->counters = (struct bk_counters){0};
+        s->stats = (struct bk_stats){0};
+        s->open_ns = 0;
         s->evidence_count = 0;
         s->is_here = true;
         bk_copy_text(s->name, sizeof s->name, name, strlen(name));

@@ -55,14 +55,16 @@ adopt_service(struct play *p, struct bk_fleet *fleet, uint32_t slot)
     struct bk_record record;
     struct bk_policy policy;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    struct bk_stats stats;
     if (!bk_segment_read(&p->segment, slot, &record))
         return;
     if (!bk_segment_read_policy(&p->segment, record.policy, &policy))
         play_fault(p, record.name, "policy is not published", 1, 0);
     bk_segment_read_evidence(&p->segment, slot, evidence);
+    bk_segment_read_stats(&p->segment, slot, &stats);
     enum bk_error error =
         bk_fleet_adopt(fleet, p->now_ns, slot, record.name, record.incarnation,
-                       &record.breaker, &policy, evidence);
+                       &record.breaker, &policy, evidence, &stats);
     if (error != BK_OK)
         play_fault(p, record.name, "is not adopted", error, BK_OK);
 }

@@ -78,6 +78,9 @@ struct model_service {
     struct model_window window;
     struct model_budget budget;
     struct bk_counters counters;
+    struct bk_stats stats;
+    int64_t open_since_ns; /* 0: not open */
+    int64_t open_ns;       /* of the times open that are over */
     struct bk_evidence evidence[BK_EVIDENCE_COUNT]; /* oldest first */
     size_t evidence_count;
 };
@@ -180,7 +183,7 @@ enum bk_applied model_release(struct model *m, int64_t now_ns, uint64_t id);
 enum bk_applied model_renew(struct model *m, int64_t now_ns, uint64_t id,
                             int64_t ttl_ns);
 enum bk_error model_tally(struct model *m, int64_t now_ns, const char *name,
-                          bool is_allowed, uint64_t count);
+                          bool is_allowed, uint64_t count, enum bk_deny reason);
 void model_process_died(struct model *m, int64_t now_ns, uint32_t pid);
 /* A health probe has its answer. */
 enum bk_error model_health(struct model *m, int64_t now_ns,

@@ -130,6 +130,9 @@ model_set_routes(struct model *m, const struct bk_route *routes, size_t count)
 static void
 restore(struct model_service *s, int64_t now_ns)
 {
+    if (s->state == BK_OPEN)
+        s->open_ns += now_ns - s->open_since_ns;
+    s->open_since_ns = now_ns;
     s->generation += BK_GENERATION_LEAP;
     s->changed_ns = now_ns;
     s->touched_ns = now_ns;

@@ -69,6 +69,7 @@ struct step {
     enum step_generation generation;
     enum bk_outcome outcome;
     enum bk_mode mode;
+    enum bk_deny deny; /* of a tally */
     uint64_t attempt;
     int64_t ttl_ns;
     int64_t latency_ns;

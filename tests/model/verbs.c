@@ -201,10 +201,11 @@ static const char *
 tally(struct play *p, const struct step *step)
 {
     const char *name = step_name(step->name);
-    enum bk_error core = bk_fleet_tally(p->fleet, told(p, step), name,
-                                        strlen(name), step->flag, step->count);
-    enum bk_error model =
-        model_tally(p->model, p->now_ns, name, step->flag, step->count);
+    enum bk_error core =
+        bk_fleet_tally(p->fleet, told(p, step), name, strlen(name), step->flag,
+                       step->count, step->deny);
+    enum bk_error model = model_tally(p->model, p->now_ns, name, step->flag,
+                                      step->count, step->deny);
     return agree_on_error(p, name, core, model) ? name : NULL;
 }
 

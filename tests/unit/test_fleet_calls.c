@@ -361,17 +361,20 @@ tallies_are_added(void **state)
 {
     (void)state;
     begin_fleet(4, 4, 4, 0);
-    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, true, 5),
+    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, true, 5, BK_DENY_NONE),
                      BK_ERR_UNKNOWN_SERVICE);
     acquire("llm", 0);
-    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, true, 5), BK_OK);
-    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, false, 7), BK_OK);
+    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, true, 5, BK_DENY_NONE),
+                     BK_OK);
+    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, false, 7, BK_DENY_OPEN),
+                     BK_OK);
     const struct bk_counters *c = &service("llm")->breaker.counters;
     assert_int_equal(c->allowed, 6);
     assert_int_equal(c->denied, 7);
     /* A counter stays a number on the wire whatever is told. */
-    assert_int_equal(
-        bk_fleet_tally(fleet, 0, "llm", 3, true, BK_NUMBER_END - 1), BK_OK);
+    assert_int_equal(bk_fleet_tally(fleet, 0, "llm", 3, true, BK_NUMBER_END - 1,
+                                    BK_DENY_NONE),
+                     BK_OK);
     assert_true(c->allowed == BK_NUMBER_END - 1);
 }
 

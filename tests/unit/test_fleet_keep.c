@@ -170,7 +170,7 @@ adopt(uint32_t slot, const char *name, const struct bk_breaker *b)
 {
     struct bk_policy policy = policy_with("");
     return bk_fleet_adopt(fleet, SECONDS(1), slot, name, 7, b, &policy,
-                          no_evidence);
+                          no_evidence, NULL);
 }
 
 static void
@@ -186,9 +186,9 @@ a_service_is_adopted_as_it_was(void **state)
     b = service("llm")->breaker;
     b.permits_out = 9;
     begin_fleet(4, 8, 4, 0);
-    assert_int_equal(
-        bk_fleet_adopt(fleet, SECONDS(1), 2, "llm", 7, &b, &policy, evidence),
-        BK_OK);
+    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 2, "llm", 7, &b, &policy,
+                                    evidence, NULL),
+                     BK_OK);
     assert_int_equal(bk_fleet_find(fleet, "llm", 3), 2);
     assert_int_equal(service("llm")->incarnation, 7);
     assert_int_equal(service("llm")->breaker.generation, b.generation);
@@ -207,9 +207,9 @@ place_of_next(const struct bk_evidence *evidence)
     struct bk_policy policy = policy_with("");
     begin_fleet(1, 1, 1, 0);
     bk_breaker_init(&b, &policy, 0, 0);
-    assert_int_equal(
-        bk_fleet_adopt(fleet, SECONDS(1), 0, "llm", 1, &b, &policy, evidence),
-        BK_OK);
+    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 0, "llm", 1, &b, &policy,
+                                    evidence, NULL),
+                     BK_OK);
     report("llm", BK_FAILURE, SECONDS(2));
     for (int i = 0; i < BK_EVIDENCE_COUNT; i++)
         if (service("llm")->evidence[i].at_ns == SECONDS(2))
@@ -252,7 +252,7 @@ what_is_not_sound_is_not_adopted(void **state)
     assert_int_equal(adopt(1, "llm", &b), BK_ERR_BAD_SERVICE);
     policy = policy_with("failure_threshold=1");
     assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 1, "bot", 7, &b, &policy,
-                                    no_evidence),
+                                    no_evidence, NULL),
                      BK_ERR_TABLE_FULL);
 }
 
@@ -268,12 +268,12 @@ a_window_of_another_size_is_not_adopted(void **state)
         bk_window_add(&b.window, &policy, 0, true, false);
     policy.window_calls = 6;
     assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 0, "six", 1, &b, &policy,
-                                    no_evidence),
+                                    no_evidence, NULL),
                      BK_OK);
     assert_int_equal(service("six")->breaker.window.sums.calls, 5);
     policy.window_calls = 5;
     assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 1, "five", 1, &b,
-                                    &policy, no_evidence),
+                                    &policy, no_evidence, NULL),
                      BK_OK);
     assert_int_equal(service("five")->breaker.window.sums.calls, 0);
 }

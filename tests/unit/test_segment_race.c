@@ -77,8 +77,8 @@ count(const char *name, int64_t now_ns, uint64_t times)
 {
     size_t len = strlen(name);
 
-    (void)bk_fleet_tally(fleet, now_ns, name, len, true, times);
-    (void)bk_fleet_tally(fleet, now_ns, name, len, false, times);
+    (void)bk_fleet_tally(fleet, now_ns, name, len, true, times, BK_DENY_NONE);
+    (void)bk_fleet_tally(fleet, now_ns, name, len, false, times, BK_DENY_OPEN);
 }
 
 /* A name that comes and goes, so that slots and index change hands. */

@@ -66,6 +66,7 @@ offsets_are_as_written(void **state)
     HEADER(names_at);
     HEADER(records_at);
     HEADER(evidence_at);
+    HEADER(stats_at);
     HEADER(policies_at);
     HEADER(leases_at);
     HEADER(routes_at);
@@ -82,6 +83,7 @@ offsets_are_as_written(void **state)
     HEADER(next_id);
     HEADER(route_count);
     HEADER(version);
+    HEADER(totals);
     RECORD(name);
     RECORD(incarnation);
     RECORD(policy);
@@ -111,6 +113,7 @@ sizes_are_as_written(void **state)
     assert_size("records", "services",
                 1 + 2 * BK_IMAGE_WORDS(struct bk_record));
     assert_size("evidence", "8 × services", BK_IMAGE_WORDS(struct bk_evidence));
+    assert_size("stats", "services", BK_STAT_WORDS);
     assert_size("policies", "policies", BK_IMAGE_WORDS(struct bk_policy));
     assert_size("leases", "leases", BK_IMAGE_WORDS(struct bk_lease));
     assert_size("routes", "routes", BK_IMAGE_WORDS(struct bk_route));
