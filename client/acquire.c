@@ -18,6 +18,7 @@ struct asked {
     uint64_t token;   /* one that whoever issued it still knows; 0: none */
     uint64_t home;    /* of the token */
     uint64_t ttl_ms;
+    bool may_wait;
 };
 
 /* How it is put to the daemon (serial 0) or to the local machine of an outage. A
@@ -61,6 +62,7 @@ take_allow(struct breaker *b, struct breaker_service *s,
 
 enum heard {
     HEARD_VERDICT,
+    HEARD_LATER, /* it was not asked, but might answer who waits for it */
     HEARD_ERROR, /* it lives, but decides nothing: no room for the service */
     HEARD_NOTHING
 };
@@ -76,6 +78,8 @@ ask_daemon(struct breaker *b, struct breaker_service *s,
     struct bk_text text;
     struct bk_reply reply;
 
+    if (!asked->may_wait)
+        return session_may_answer(b, now_ns) ? HEARD_LATER : HEARD_NOTHING;
     bk_text_init(&text, line, sizeof line);
     bk_write_acquire(&text, s->name, attempt_for(asked, 0), token_for(asked, 0),
                      asked->ttl_ms);
@@ -158,6 +162,10 @@ decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
     }
     if (is_daemons)
         heard = ask_daemon(b, s, asked, now_ns, permit);
+    if (heard == HEARD_LATER) {
+        permit->verdict = BREAKER_MUST_ASK;
+        return;
+    }
     if (heard != HEARD_NOTHING) {
         client_found(b);
         client_note_detour(b);
@@ -171,11 +179,11 @@ decide(struct breaker *b, struct breaker_service *s, const struct asked *asked,
 
 static __attribute__((noinline)) void
 decide_slowly(struct breaker_service *s, const struct breaker_ask *ask,
-              struct breaker_permit *permit)
+              bool may_wait, struct breaker_permit *permit)
 {
     struct breaker *b = s->client;
     struct entry entry = client_enter();
-    struct asked asked = {.attempt = 1};
+    struct asked asked = {.attempt = 1, .may_wait = may_wait};
 
     if (!client_is_ready(b)) {
         /* No memory for a child's own world. */
@@ -210,7 +218,7 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
 }
 
 static enum breaker_verdict
-acquire(struct breaker_service *s, const struct breaker_ask *ask,
+acquire(struct breaker_service *s, const struct breaker_ask *ask, bool may_wait,
         struct breaker_permit *permit)
 {
     uint32_t attempt =
@@ -235,7 +243,7 @@ acquire(struct breaker_service *s, const struct breaker_ask *ask,
             return finish(ask, permit);
         }
     }
-    decide_slowly(s, ask, permit);
+    decide_slowly(s, ask, may_wait, permit);
     return finish(ask, permit);
 }
 
@@ -244,20 +252,30 @@ acquire_unseen(struct breaker_service *s, const struct breaker_ask *ask)
 {
     struct breaker_permit unwanted;
 
-    return acquire(s, ask, &unwanted);
+    return acquire(s, ask, true, &unwanted);
 }
 
 enum breaker_verdict
 breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
                      struct breaker_permit *permit)
 {
-    return permit == NULL ? acquire_unseen(s, ask) : acquire(s, ask, permit);
+    return permit == NULL ? acquire_unseen(s, ask)
+                          : acquire(s, ask, true, permit);
 }
 
 enum breaker_verdict
 breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
 {
-    return permit == NULL ? acquire_unseen(s, NULL) : acquire(s, NULL, permit);
+    return permit == NULL ? acquire_unseen(s, NULL)
+                          : acquire(s, NULL, true, permit);
+}
+
+enum breaker_verdict
+breaker_acquire_now(struct breaker_service *s, struct breaker_permit *permit)
+{
+    struct breaker_permit unwanted;
+
+    return acquire(s, NULL, false, permit == NULL ? &unwanted : permit);
 }
 
 enum breaker_verdict

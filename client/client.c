@@ -149,6 +149,7 @@ take_options(struct breaker *b, const struct breaker_options *o)
     b->mode = (enum breaker_mode)o->mode;
     b->fail = (enum breaker_fail)o->fail;
     b->deadline_ns = (int64_t)o->deadline_ms * BK_NS_PER_MS;
+    b->tells_later = (o->flags & BREAKER_TELL_LATER) != 0;
     b->log = o->log;
     b->log_context = o->log_context;
     options_worker_name(o->worker, b->worker);
@@ -215,6 +216,7 @@ tell_the_rest(struct breaker *b)
 
     if (b->mode == BREAKER_MODE_LOCAL)
         return;
+    b->tells_later = false; /* there is no later */
     tally_send(b);
     session_flush(b, deadline_ns);
     /* The first tally of a short life finds no connection yet. */

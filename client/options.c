@@ -61,6 +61,12 @@ options_complete(const struct breaker_options *given,
                           "options.deadline_ms is over a minute", "", "");
         return false;
     }
+    if ((full->flags & ~BREAKER_TELL_LATER) != 0) {
+        (void)client_fail(BREAKER_ERROR_ARGUMENT,
+                          "options.flags: there is only BREAKER_TELL_LATER", "",
+                          "");
+        return false;
+    }
     return choose(&full->mode, "options.mode", "BREAKERD_MODE", mode_words) &&
            choose(&full->fail, "options.fail", "BREAKERD_FAIL", fail_words);
 }

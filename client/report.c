@@ -69,6 +69,16 @@ keep(struct breaker *b, const struct told *item)
     return BREAKER_DONE;
 }
 
+/* False: the session does not take it. */
+static bool
+take_up(struct breaker *b, const struct told *item, int *answer)
+{
+    enum session_told told = session_tell(b, item);
+
+    *answer = told == SESSION_QUEUED ? BREAKER_QUEUED : BREAKER_DONE;
+    return told != SESSION_SPEECHLESS;
+}
+
 static int
 confirm(struct breaker *b, const struct told *item, int64_t now_ns)
 {
@@ -102,6 +112,7 @@ tell(struct breaker *b, const struct told *item, uint64_t home,
     bool is_local = home_serial(home) != 0;
     /* A permit the local machine gave is settled there while it lasts. */
     bool is_at_home = is_local && home_serial(home) == local_serial(b);
+    int answer;
 
     if (item->id != 0 && is_local != is_at_home)
         return BREAKER_STALE; /* whoever leased it is gone */
@@ -111,8 +122,8 @@ tell(struct breaker *b, const struct told *item, uint64_t home,
         return keep(b, item);
     if (wants_answer)
         return confirm(b, item, now_ns);
-    if (session_tell(b, item))
-        return BREAKER_DONE;
+    if (take_up(b, item, &answer))
+        return answer;
     return item->id != 0 ? keep(b, item) : report_locally(b, item);
 }
 
@@ -229,6 +240,7 @@ give_back(struct breaker *b, uint64_t id, uint64_t home)
 {
     struct told item = {.kind = TOLD_RELEASE, .id = id};
     enum bk_applied applied;
+    int answer;
 
     if (id == 0 || !client_is_ready(b) || !home_is_ours(b, home))
         return BREAKER_STALE;
@@ -237,7 +249,7 @@ give_back(struct breaker *b, uint64_t id, uint64_t home)
             return BREAKER_STALE;
         return name_applied(applied);
     }
-    return session_tell(b, &item) ? BREAKER_DONE : keep(b, &item);
+    return take_up(b, &item, &answer) ? answer : keep(b, &item);
 }
 
 int

@@ -263,48 +263,72 @@ kick(struct session *s, int64_t now_ns)
     }
 }
 
-bool
-session_reach(struct breaker *b, struct session *s, int64_t now_ns)
+/* Where it is to be; false and the cause: nowhere. */
+static bool
+find_socket(struct breaker *b, struct session *s, char path[ENDPOINT_SIZE],
+            int64_t now_ns)
 {
-    char path[ENDPOINT_SIZE];
     struct cause cause;
 
-    if (!attach_socket(b, path, &cause)) {
-        attach_probe(b, now_ns, false);
-        if (!attach_socket(b, path, &cause)) {
-            s->cause = cause;
-            return false;
-        }
+    if (attach_socket(b, path, &cause))
+        return true;
+    attach_probe(b, now_ns, false);
+    if (attach_socket(b, path, &cause))
+        return true;
+    s->cause = cause;
+    return false;
+}
+
+enum session_reach
+session_reach(struct breaker *b, struct session *s, int64_t now_ns,
+              bool may_open)
+{
+    char path[ENDPOINT_SIZE];
+    bool is_elsewhere;
+
+    if (!find_socket(b, s, path, now_ns))
+        return REACH_NOWHERE;
+    is_elsewhere =
+        s->is_open && s->waiters == NULL && strcmp(path, s->path) != 0;
+    if (s->is_open && !is_elsewhere) {
+        kick(s, now_ns);
+        return REACH_OPEN;
     }
-    if (s->is_open && s->waiters == NULL && strcmp(path, s->path) != 0) {
+    if (is_elsewhere && may_open) {
         transport_close(&s->transport);
         s->is_open = false;
         s->again_ns = 0;
     }
-    if (!s->is_open)
-        return open_at(s, path, now_ns);
-    kick(s, now_ns);
-    return true;
+    if (!may_open)
+        return is_elsewhere || now_ns >= s->again_ns ? REACH_CLOSED
+                                                     : REACH_NOWHERE;
+    return open_at(s, path, now_ns) ? REACH_OPEN : REACH_NOWHERE;
 }
 
 /* ---- telling ---- */
 
-bool
+enum session_told
 session_tell(struct breaker *b, const struct told *item)
 {
     struct session *s = &client_world(b)->session;
-    bool is_reached;
+    enum session_told told = SESSION_SPEECHLESS;
+    enum session_reach reach;
 
     (void)pthread_mutex_lock(&s->lock);
-    is_reached = session_reach(b, s, clock_mono_ns());
-    if (is_reached) {
+    reach = session_reach(b, s, clock_mono_ns(), !b->tells_later);
+    if (reach != REACH_NOWHERE) {
         told_push(&s->queue, item);
+        told = SESSION_TOLD;
+    }
+    if (reach == REACH_OPEN) {
         session_settle(b, s);
-        if (s->is_new)
+        if (s->is_new && !b->tells_later)
             session_await_connection(b, s);
     }
+    if (told == SESSION_TOLD && b->tells_later && s->queue.count > 0)
+        told = SESSION_QUEUED;
     (void)pthread_mutex_unlock(&s->lock);
-    return is_reached;
+    return told;
 }
 
 bool
@@ -314,8 +338,10 @@ session_post(struct breaker *b, const char *lines, size_t len)
     bool is_sent;
 
     (void)pthread_mutex_lock(&s->lock);
-    is_sent = session_reach(b, s, clock_mono_ns()) && send_queued(b, s) &&
-              transport_send(&s->transport, 0, lines, len) == TRANSPORT_SENT;
+    is_sent =
+        session_reach(b, s, clock_mono_ns(), !b->tells_later) == REACH_OPEN &&
+        send_queued(b, s) &&
+        transport_send(&s->transport, 0, lines, len) == TRANSPORT_SENT;
     if (s->is_open)
         session_settle(b, s);
     (void)pthread_mutex_unlock(&s->lock);
@@ -383,12 +409,12 @@ session_flush(struct breaker *b, int64_t deadline_ns)
     char answer[64];
     struct exchange ping = {
         .line = "PING", .line_len = 4, .answer = answer, .size = sizeof answer};
-    bool is_open;
+    bool has_reason;
 
     (void)pthread_mutex_lock(&s->lock);
-    is_open = s->is_open;
+    has_reason = s->is_open || s->queue.count > 0;
     (void)pthread_mutex_unlock(&s->lock);
-    if (is_open)
+    if (has_reason)
         (void)session_ask(b, &ping, deadline_ns);
 }
 

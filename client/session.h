@@ -36,6 +36,12 @@ enum session_result {
     SESSION_SENT      /* no answer: the daemon may or may not have done it */
 };
 
+enum session_told {
+    SESSION_TOLD,      /* sent, or will be with what is told next */
+    SESSION_QUEUED,    /* a handle that tells later: when somebody asks */
+    SESSION_SPEECHLESS /* the daemon cannot be talked to at all: not taken */
+};
+
 /* A question and room for its answer. */
 struct exchange {
     const char *line;
@@ -80,9 +86,12 @@ enum session_result session_ask(struct breaker *b, struct exchange *x,
                                 int64_t deadline_ns);
 /* Reads the answer; false: it is none, or was cut. */
 bool session_read(const struct exchange *x, struct bk_reply *reply);
-/* Hands over what needs no answer, in order, and never waits. False: the daemon
- * cannot be talked to at all, the caller keeps it. True: sent, or queued. */
-bool session_tell(struct breaker *b, const struct told *item);
+/* Whether session_ask might get an answer. Does not wait and makes no connection:
+ * where there is none yet, one might. */
+bool session_may_answer(struct breaker *b, int64_t now_ns);
+/* Hands over what needs no answer, in order. Waits for nothing but, once, for the
+ * connection; of a handle that tells later, not even for that. */
+enum session_told session_tell(struct breaker *b, const struct told *item);
 /* Sends lines ('\n' between them) that need no answer, now or not at all. */
 bool session_post(struct breaker *b, const char *lines, size_t len);
 /* Queues it until the daemon is back. */

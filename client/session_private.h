@@ -16,9 +16,15 @@ struct waiter {
     bool is_done;
 };
 
-/* A connection to the instance's socket, made when there is none. It is left
- * alone while somebody waits on it. */
-bool session_reach(struct breaker *b, struct session *s, int64_t now_ns);
+enum session_reach {
+    REACH_OPEN,   /* there is a connection, or one is being made */
+    REACH_CLOSED, /* there might be one, had the caller been allowed to open it */
+    REACH_NOWHERE
+};
+/* A connection to the instance's socket, made when there is none and `may_open`.
+ * It is left alone while somebody waits on it. */
+enum session_reach session_reach(struct breaker *b, struct session *s,
+                                 int64_t now_ns, bool may_open);
 /* Sends and takes until nothing more can be done. It ends with a look that found
  * nothing: only then may somebody sleep on the descriptor, whose edge every call
  * into libzmq may use up. */

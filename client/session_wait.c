@@ -142,7 +142,7 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     int64_t now_ns = clock_mono_ns();
 
     (void)pthread_mutex_lock(&s->lock);
-    may_ask = session_reach(b, s, now_ns);
+    may_ask = session_reach(b, s, now_ns, true) == REACH_OPEN;
     if (may_ask) {
         session_settle(b, s);
         may_ask = is_worth_waiting(b, s, now_ns);
@@ -158,6 +158,24 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     if (w.is_done)
         return SESSION_ANSWERED;
     return w.is_sent ? SESSION_SENT : SESSION_NOT_SENT;
+}
+
+bool
+session_may_answer(struct breaker *b, int64_t now_ns)
+{
+    struct session *s = &client_world(b)->session;
+    enum session_reach reach;
+    bool may_answer;
+
+    (void)pthread_mutex_lock(&s->lock);
+    reach = session_reach(b, s, now_ns, false);
+    may_answer = reach == REACH_CLOSED;
+    if (reach == REACH_OPEN) {
+        session_settle(b, s);
+        may_answer = is_worth_waiting(b, s, now_ns);
+    }
+    (void)pthread_mutex_unlock(&s->lock);
+    return may_answer;
 }
 
 bool

@@ -48,7 +48,11 @@ struct breaker;
 /* A service (or route) by name; owned by its handle, valid until that closes. */
 struct breaker_service;
 
-enum breaker_verdict { BREAKER_DENIED = 0, BREAKER_ALLOWED = 1 };
+enum breaker_verdict {
+    BREAKER_DENIED = 0,
+    BREAKER_ALLOWED = 1,
+    BREAKER_MUST_ASK = 2 /* of breaker_acquire_now alone */
+};
 
 /* What came of a call. */
 enum breaker_outcome {
@@ -116,8 +120,10 @@ enum breaker_fail {
 enum breaker_answer {
     BREAKER_DONE = 0, /* handed over; nobody waited for an answer */
     BREAKER_APPLIED = 1,
-    BREAKER_STALE = 2,  /* too late, settled already, or nothing to give back */
-    BREAKER_UNKNOWN = 3 /* no such service, or a permit never issued */
+    BREAKER_STALE = 2, /* too late, settled already, or nothing to give back */
+    BREAKER_UNKNOWN = 3, /* no such service, or a permit never issued */
+    BREAKER_QUEUED = 4   /* of a handle that BREAKER_TELL_LATER: it lies here
+                            until somebody who may wait calls breaker_ping */
 };
 
 enum breaker_error {
@@ -142,6 +148,11 @@ enum breaker_log_level { BREAKER_LOG_INFO = 0, BREAKER_LOG_WARNING = 1 };
 typedef void breaker_log(void *context, enum breaker_log_level level,
                          const char *sentence);
 
+/* For a program whose threads must not wait (an event loop): what is told then
+ * never makes the connection, which starts threads, nor waits for it. It is
+ * BREAKER_QUEUED instead, and a thread that may wait calls breaker_ping. */
+#define BREAKER_TELL_LATER 1u
+
 /* How a handle is opened. Zero means the default in every field but `size`. */
 struct breaker_options {
     size_t size;     /* sizeof(struct breaker_options) */
@@ -152,8 +163,8 @@ struct breaker_options {
     uint32_t mode;        /* enum breaker_mode */
     uint32_t fail;        /* enum breaker_fail */
     uint32_t deadline_ms; /* no call blocks longer; 0: BREAKER_DEADLINE_MS */
-    uint32_t reserved;
-    breaker_log *log; /* NULL: a line on standard error */
+    uint32_t flags;       /* BREAKER_TELL_LATER */
+    breaker_log *log;     /* NULL: a line on standard error */
     void *log_context;
 };
 #define BREAKER_OPTIONS_INIT                                               \
@@ -280,9 +291,19 @@ breaker_acquire_with(struct breaker_service *service,
                      const struct breaker_ask *ask,
                      struct breaker_permit *permit);
 
+/* The same without ever waiting, for event loops: decides from shared memory, or
+ * by the local machine while the daemon is away. BREAKER_MUST_ASK: only the
+ * daemon can tell (half open, leased, no shared memory); call breaker_acquire in
+ * a thread that may wait. Such a permit needs no report. */
+BREAKER_API enum breaker_verdict
+breaker_acquire_now(struct breaker_service *service,
+                    struct breaker_permit *permit);
+
 /* What came of the call. `latency_us` in microseconds, -1 when not known. Does
- * not block: reports reach the daemon in the order given here. Returns
- * BREAKER_DONE, BREAKER_STALE for a permit that is settled or was denied, the
+ * not wait for an answer: reports reach the daemon in the order given here. A
+ * handle's first makes the connection and gives it 20 ms; with BREAKER_TELL_LATER
+ * no report or release waits for anything. Returns BREAKER_DONE, BREAKER_QUEUED,
+ * BREAKER_STALE for a permit that is settled or was denied, the
  * answer where it is known at once (local machine), or a negative error. */
 BREAKER_API int breaker_report(struct breaker_permit *permit,
                                enum breaker_outcome outcome,
@@ -298,8 +319,9 @@ BREAKER_API int breaker_report_service(struct breaker_service *service,
                                        enum breaker_outcome outcome,
                                        const struct breaker_details *details);
 
-/* Gives a permit back unused. Does not block: BREAKER_DONE, BREAKER_STALE when
- * there is nothing to give back, the answer where it is known at once. */
+/* Gives a permit back unused. Waits as little as breaker_report: BREAKER_DONE,
+ * BREAKER_QUEUED, BREAKER_STALE when there is nothing to give back, the answer
+ * where it is known at once. */
 BREAKER_API int breaker_release(struct breaker_permit *permit);
 /* A long call makes progress: its lease ends `ttl_ms` from now (>= 1; cut to the
  * service's max_permit_ttl). Waits for the answer: BREAKER_APPLIED, BREAKER_STALE

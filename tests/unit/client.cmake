@@ -41,6 +41,7 @@ function(client_live name labels)
 endfunction()
 client_live(daemon "daemon")
 client_live(prefork "daemon;fast")
+client_live(loop "daemon")
 
 # The table of classification.
 add_executable(test_classify test_classify.c)

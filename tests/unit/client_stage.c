@@ -100,6 +100,7 @@ stage_open(struct stage *s, enum breaker_mode mode, enum breaker_fail fail,
     options.mode = mode;
     options.fail = fail;
     options.deadline_ms = deadline_ms;
+    options.flags = s->flags;
     options.log = take_log;
     options.log_context = s;
     s->b = breaker_open(&options);

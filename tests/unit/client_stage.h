@@ -49,6 +49,7 @@ struct stage {
     struct shm *shm;
     struct fake *fake;
     struct breaker *b;
+    uint32_t flags;    /* of breaker_options, set before stage_open */
     char log[4096];    /* sentences told, one a line */
     uint32_t warnings; /* of them */
 };
