@@ -302,8 +302,9 @@ bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
     event.u.report.standing =
         settle_lease(f, slot, r, &event.u.report.ramp_serial);
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
-    if (r->latency_ns >= 0 && r->outcome != BK_CANCELLED) {
-        bk_stats_duration(&f->services[slot].stats, r->latency_ns);
+    if (r->latency_ns >= 0 && r->outcome != BK_CANCELLED &&
+        fx.applied == BK_APPLIED) {
+        bk_stats_duration(&f->services[slot].stats, r->outcome, r->latency_ns);
     }
     if (fx.is_evidence) {
         put_evidence(&f->services[slot], r, now_ns);

@@ -24,7 +24,8 @@ bk_count(uint64_t *counter, uint64_t more)
 }
 
 void
-bk_stats_duration(struct bk_stats *s, int64_t latency_ns)
+bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
+                  int64_t latency_ns)
 {
     size_t bucket = 0;
 
@@ -33,7 +34,7 @@ bk_stats_duration(struct bk_stats *s, int64_t latency_ns)
            latency_ns > bk_duration_ends_ms[bucket] * BK_NS_PER_MS)
         bucket++;
     bk_count(&s->duration[bucket], 1);
-    bk_count(&s->duration_us[0], (uint64_t)(latency_ns / BK_NS_PER_US));
+    bk_count(&s->duration_us[outcome], (uint64_t)(latency_ns / BK_NS_PER_US));
 }
 
 uint64_t

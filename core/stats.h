@@ -17,13 +17,7 @@
 extern const uint32_t bk_duration_ends_ms[BK_DURATION_BUCKETS - 1];
 
 /* What the words of a row stand for, in their order. */
-enum bk_stat_axis {
-    BK_BY_REASON,
-    BK_BY_OUTCOME,
-    BK_BY_CHANGE,
-    BK_BY_DURATION,
-    BK_ALONE /* one word */
-};
+enum bk_stat_axis { BK_BY_REASON, BK_BY_OUTCOME, BK_BY_CHANGE, BK_BY_DURATION };
 
 /* X(field, words, axis, help). None but grows, until its service is forgotten. */
 #define BK_STATS(X)                                                      \
@@ -37,8 +31,9 @@ enum bk_stat_axis {
     X(retry_denied, BK_DENY_COUNT, BK_BY_REASON, "retries denied")       \
     X(transitions, BK_CHANGES, BK_BY_CHANGE, "changes of state or mode") \
     X(duration, BK_DURATION_BUCKETS, BK_BY_DURATION,                     \
-      "reported calls of known latency, cancelled ones left out")        \
-    X(duration_us, 1, BK_ALONE, "the latencies of those calls, summed")
+      "calls of known latency, by how long they took")                   \
+    X(duration_us, BK_OUTCOME_COUNT, BK_BY_OUTCOME,                      \
+      "the latencies of those calls, summed")
 
 struct bk_stats {
 #define BK_STAT_FIELD(name, words, axis, help) uint64_t name[words];
@@ -64,7 +59,8 @@ extern const struct bk_stat_row bk_stat_rows[BK_STAT_ROWS];
 /* Adds, up to the largest number the wire can say. */
 void bk_count(uint64_t *counter, uint64_t more);
 /* A call of known latency has ended. */
-void bk_stats_duration(struct bk_stats *s, int64_t latency_ns);
+void bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
+                       int64_t latency_ns);
 uint64_t bk_stats_word(const struct bk_stats *s, size_t word);
 void bk_stats_set(struct bk_stats *s, size_t word, uint64_t value);
 

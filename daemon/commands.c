@@ -135,6 +135,7 @@ run_report(struct answer *a, const struct bk_request *q)
     enum bk_error error = bk_fleet_report(a->commands->registry->fleet,
                                           a->now_ns, &report, &applied);
     if (error != BK_OK) {
+        a->commands->reports_dropped++;
         fail(a, error);
     } else {
         bk_write_applied(a->out, applied);
@@ -145,9 +146,10 @@ static void
 run_tally(struct answer *a, const struct bk_request *q)
 {
     int deny = bk_deny_parse(q->value.at, q->value.len);
-    bk_fleet_tally(a->commands->registry->fleet, a->now_ns, q->service.at,
-                   q->service.len, q->is_allowed, q->count,
-                   deny > 0 ? (enum bk_deny)deny : BK_DENY_NONE);
+    enum bk_error error = bk_fleet_tally(
+        a->commands->registry->fleet, a->now_ns, q->service.at, q->service.len,
+        q->is_allowed, q->count, deny > 0 ? (enum bk_deny)deny : BK_DENY_NONE);
+    a->commands->reports_dropped += error != BK_OK;
 }
 
 static void
@@ -353,6 +355,13 @@ static run_function *const run[BK_CMD_COUNT] = {
 /* Longest answer that is written in place: a status with its evidence. */
 #define ANSWER_MAX (32 * 1024)
 
+static bool
+tells(enum bk_command command)
+{
+    return command == BK_CMD_REPORT || command == BK_CMD_REPORTQ ||
+           command == BK_CMD_TALLYQ;
+}
+
 static void
 run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
 {
@@ -370,6 +379,7 @@ run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
     }
     if (error != BK_OK) {
         a->commands->malformed++;
+        a->commands->reports_dropped += is_known && tells(q.command);
         bk_write_error(a->out, error, why);
         return;
     }

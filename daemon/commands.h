@@ -38,6 +38,7 @@ struct commands {
     uint64_t tickets; /* of history asked for */
     uint64_t malformed;
     uint64_t refused;
+    uint64_t reports_dropped;
 };
 
 /* Carries out one line and adds its answer to `reply` (none for a silent

@@ -4,6 +4,7 @@
 #include "daemon/gate.h"
 #include "daemon/log.h"
 #include "daemon/notify.h"
+#include "daemon/totals.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -108,8 +109,11 @@ static void
 beat(struct loop *l, struct beats *b, int64_t now_ns)
 {
     struct gate_stats gate;
+    struct bk_totals totals;
     if (now_ns >= b->heart_ns) {
         gate_stats(&gate);
+        totals_collect(l, now_ns, &totals);
+        publish_totals(l->registry->publish, &totals);
         publish_beat(l->registry->publish, now_ns, gate.workers);
         b->heart_ns = now_ns + BK_HEARTBEAT_NS;
     }

@@ -346,6 +346,12 @@ publish_routes(struct publish *p, const struct bk_fleet *fleet)
 }
 
 void
+publish_totals(struct publish *p, const struct bk_totals *totals)
+{
+    bk_segment_put_totals(&p->segment, totals);
+}
+
+void
 publish_beat(struct publish *p, int64_t boot_ns, uint64_t workers)
 {
     struct bk_segment_header *h = p->segment.header;

@@ -30,6 +30,8 @@ void publish_run(struct publish *p, uint64_t epoch, int64_t now_ns);
 void publish_sync(struct publish *p, struct bk_fleet *fleet,
                   void (*changed)(void *context, uint32_t slot), void *context);
 void publish_routes(struct publish *p, const struct bk_fleet *fleet);
+/* What is counted of the daemon. */
+void publish_totals(struct publish *p, const struct bk_totals *totals);
 void publish_beat(struct publish *p, int64_t boot_ns, uint64_t workers);
 /* Says that the daemon ended on purpose; the file stays. */
 void publish_close(struct publish **p);

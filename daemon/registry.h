@@ -18,9 +18,10 @@ struct registry {
     struct publish *publish;
     struct events *events;
     uint64_t epoch;
-    uint64_t seq;   /* of the last line of history */
-    uint64_t job;   /* the last one handed to the store */
-    uint64_t saved; /* the last one known to be on disk */
+    uint64_t seq;     /* of the last line of history */
+    uint64_t job;     /* the last one handed to the store */
+    uint64_t saved;   /* the last one known to be on disk */
+    int64_t whole_ns; /* when all of them were */
     int64_t started_ns;
     uint8_t *unsaved; /* one octet a slot: changed since its row was put */
     uint32_t unsaved_at;

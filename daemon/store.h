@@ -100,7 +100,7 @@ struct store_stats {
     uint64_t commits;
     uint64_t failures;
     uint64_t dropped_events;
-    uint64_t last_commit_us;
+    uint64_t commit_us; /* all of them */
     uint64_t queued;
 };
 void store_stats(struct store *s, struct store_stats *out);

@@ -160,7 +160,7 @@ tell_saved(struct store *s, int64_t began)
     (void)pthread_mutex_lock(&s->mutex);
     s->news.saved_job = s->work.last_job;
     s->stats.commits++;
-    s->stats.last_commit_us = (uint64_t)((clock_mono_ns() - began) / 1000);
+    s->stats.commit_us += (uint64_t)((clock_mono_ns() - began) / 1000);
     s->stats.dropped_events += s->work.dropped;
     s->stats.queued = 0;
     store_wake(s->done_fd);

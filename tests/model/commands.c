@@ -66,15 +66,15 @@ count_outcome(struct bk_counters *c, enum bk_outcome outcome)
 
 /* docs/metrics.md lists these. */
 static void
-count_duration(struct bk_stats *s, int64_t latency_ns)
+count_duration(struct bk_stats *s, const struct bk_report *r)
 {
     static const double seconds[] = {.005, .025, .1, .25, .5, 1,
                                      2.5,  5,    10, 20,  30, 60};
     size_t fits = 0;
     for (size_t i = 0; i < sizeof seconds / sizeof seconds[0]; i++)
-        fits += (double)latency_ns / 1e9 <= seconds[i];
+        fits += (double)r->latency_ns / 1e9 <= seconds[i];
     s->duration[sizeof seconds / sizeof seconds[0] - fits]++;
-    s->duration_us[0] += (uint64_t)latency_ns / 1000;
+    s->duration_us[r->outcome] += (uint64_t)r->latency_ns / 1000;
 }
 
 enum worth { NO_VERDICT, GOOD, BAD };
@@ -189,6 +189,8 @@ hear(struct model *m, struct model_service *s, int64_t now_ns,
         return BK_STALE;
     }
     count_outcome(&s->counters, r->outcome);
+    if (r->latency_ns >= 0 && r->outcome != BK_CANCELLED)
+        count_duration(&s->stats, r);
     if (model_mode(s) != BK_BYPASS)
         judge(m, s, now_ns, r, &lease);
     return BK_APPLIED;
@@ -210,8 +212,6 @@ model_report(struct model *m, int64_t now_ns, const struct bk_report *report,
         (!report->is_current && report->generation > s->generation))
         return BK_OK;
     s->used_ns = now_ns;
-    if (report->latency_ns >= 0 && report->outcome != BK_CANCELLED)
-        count_duration(&s->stats, report->latency_ns);
     *answer = hear(m, s, now_ns, report);
     return BK_OK;
 }

@@ -126,18 +126,18 @@ a_duration_falls_into_one_bucket(void **state)
 {
     struct bk_stats s = {0};
     (void)state;
-    bk_stats_duration(&s, 0);
-    bk_stats_duration(&s, MS(5));
-    bk_stats_duration(&s, MS(5) + 1);
-    bk_stats_duration(&s, SECONDS(60));
-    bk_stats_duration(&s, SECONDS(60) + 1);
-    assert_int_equal(s.duration_us[0], 2 * (5000 + 60000000));
-    bk_stats_duration(&s, INT64_MAX);
+    bk_stats_duration(&s, BK_SUCCESS, 0);
+    bk_stats_duration(&s, BK_SUCCESS, MS(5));
+    bk_stats_duration(&s, BK_SUCCESS, MS(5) + 1);
+    bk_stats_duration(&s, BK_SUCCESS, SECONDS(60));
+    bk_stats_duration(&s, BK_SUCCESS, SECONDS(60) + 1);
+    assert_int_equal(s.duration_us[BK_SUCCESS], 2 * (5000 + 60000000));
+    bk_stats_duration(&s, BK_SUCCESS, INT64_MAX);
     assert_int_equal(s.duration[0], 2);
     assert_int_equal(s.duration[1], 1);
     assert_int_equal(s.duration[BK_DURATION_BUCKETS - 2], 1);
     assert_int_equal(s.duration[BK_DURATION_BUCKETS - 1], 2);
-    assert_true(s.duration_us[0] == BK_NUMBER_END - 1);
+    assert_true(s.duration_us[BK_SUCCESS] == BK_NUMBER_END - 1);
     /* The service's are those of reports that say how long it took. */
     begin_fleet(4, 4, 4, 0);
     struct bk_report r = {.name = "llm",
@@ -151,10 +151,16 @@ a_duration_falls_into_one_bucket(void **state)
     r.outcome = BK_CANCELLED;
     bk_fleet_report(fleet, 0, &r, &applied);
     r.latency_ns = -1;
-    r.outcome = BK_SUCCESS;
+    r.outcome = BK_TIMEOUT;
     bk_fleet_report(fleet, 0, &r, &applied);
+    /* What comes too late raises `stale` alone. */
+    r.latency_ns = MS(30);
+    r.is_current = false;
+    order("llm", BK_OBSERVE, 0);
+    bk_fleet_report(fleet, 0, &r, &applied);
+    assert_int_equal(applied, BK_STALE);
     assert_int_equal(stats()->duration[2], 1);
-    assert_int_equal(stats()->duration_us[0], 30000);
+    assert_int_equal(stats()->duration_us[BK_TIMEOUT], 30000);
 }
 
 static void
