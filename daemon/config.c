@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/config.h"
-#include "daemon/config_file.h"
+#include "daemon/config_load.h"
 #include "daemon/log.h"
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,12 @@
 
 struct config {
     char *path; /* NULL: no file */
-    struct config_file file;
+    struct bk_config_file file;
     struct bk_layer environment;
-    struct layers settings; /* by SET */
+    struct bk_layers settings; /* by SET */
 };
+
+static const struct bk_memory heap = {realloc, free};
 
 static bool
 read_environment(struct bk_layer *layer, struct bk_text *error)
@@ -32,16 +34,20 @@ config_open(const char *path, struct bk_text *error)
 {
     struct config *c = calloc(1, sizeof *c);
 
-    if (c != NULL && path != NULL)
-        c->path = strdup(path);
-    if (c == NULL || (path != NULL && c->path == NULL)) {
+    if (c == NULL) {
+        bk_text_put(error, "configuration: out of memory");
+        return NULL;
+    }
+    bk_config_file_init(&c->file, heap);
+    c->settings.memory = heap;
+    c->path = path != NULL ? strdup(path) : NULL;
+    if (path != NULL && c->path == NULL) {
         bk_text_put(error, "configuration: out of memory");
         config_close(&c);
         return NULL;
     }
-    config_file_init(&c->file);
     if (!read_environment(&c->environment, error) ||
-        (path != NULL && !config_file_read(&c->file, path, error)))
+        (path != NULL && !config_load(&c->file, path, error)))
         config_close(&c);
     return c;
 }
@@ -51,8 +57,8 @@ config_close(struct config **c)
 {
     if (*c == NULL)
         return;
-    config_file_fini(&(*c)->file);
-    layers_clear(&(*c)->settings);
+    bk_config_file_fini(&(*c)->file);
+    bk_layers_clear(&(*c)->settings);
     free((*c)->path);
     free(*c);
     *c = NULL;
@@ -61,13 +67,13 @@ config_close(struct config **c)
 /* A name that operators SET values for is a service's; a new file may not make
  * a route of it. */
 static bool
-suits_settings(const struct config *c, const struct config_file *file,
+suits_settings(const struct config *c, const struct bk_config_file *file,
                struct bk_text *error)
 {
     for (uint32_t i = 0; i < file->route_count; i++) {
         const char *name = file->routes[i].name;
 
-        if (layers_find(&c->settings, name) == NULL)
+        if (bk_layers_find(&c->settings, name) == NULL)
             continue;
         bk_text_put(error, c->path);
         bk_text_put_char(error, ':');
@@ -82,7 +88,7 @@ suits_settings(const struct config *c, const struct config_file *file,
 
 /* Tables are as large as they were made at start. */
 static bool
-suits_limits(const struct config *c, struct config_file *file,
+suits_limits(const struct config *c, struct bk_config_file *file,
              struct bk_text *error)
 {
     uint32_t limit = c->file.daemon.max_services;
@@ -107,7 +113,7 @@ suits_limits(const struct config *c, struct config_file *file,
 bool
 config_reload(struct config *c, struct bk_text *error)
 {
-    struct config_file *file;
+    struct bk_config_file *file;
     bool is_good;
 
     if (c->path == NULL)
@@ -117,57 +123,41 @@ config_reload(struct config *c, struct bk_text *error)
         bk_text_put(error, "configuration: out of memory");
         return false;
     }
-    config_file_init(file);
-    is_good = config_file_read(file, c->path, error) &&
+    bk_config_file_init(file, heap);
+    is_good = config_load(file, c->path, error) &&
               suits_settings(c, file, error) && suits_limits(c, file, error);
     if (is_good) {
-        config_file_fini(&c->file);
+        bk_config_file_fini(&c->file);
         c->file = *file;
     } else {
-        config_file_fini(file);
+        bk_config_file_fini(file);
     }
     free(file);
     return is_good;
 }
 
-const struct config_daemon *
+const struct bk_config_daemon *
 config_of_daemon(const struct config *c)
 {
     return &c->file.daemon;
-}
-
-/* [defaults] may say requires = gateway; the gateway itself then requires
- * nothing. */
-static void
-drop_own_requirement(const char *name, struct bk_policy *policy,
-                     uint8_t *origins)
-{
-    static const char key[] = "requires";
-
-    if (strcmp(policy->requires_name, name) != 0)
-        return;
-    memset(policy->requires_name, 0, sizeof policy->requires_name);
-    if (origins != NULL)
-        origins[bk_key_find(key, sizeof key - 1)] = BK_FROM_BUILTIN;
 }
 
 bool
 config_effective(const struct config *c, const char *name,
                  struct bk_policy *out, uint8_t *origins)
 {
-    const struct named_layer *section = layers_find(&c->file.services, name);
-    const struct named_layer *setting = layers_find(&c->settings, name);
+    const struct bk_named_layer *section =
+        bk_layers_find(&c->file.services, name);
+    const struct bk_named_layer *setting = bk_layers_find(&c->settings, name);
 
-    if (origins != NULL)
-        memset(origins, BK_FROM_BUILTIN, bk_key_count());
-    bk_policy_defaults(out);
-    bk_policy_overlay(out, &c->file.defaults, BK_FROM_DEFAULTS, origins);
-    bk_policy_overlay(out, &c->environment, BK_FROM_ENVIRONMENT, origins);
-    if (section != NULL)
-        bk_policy_overlay(out, &section->layer, BK_FROM_SERVICE, origins);
-    if (setting != NULL)
-        bk_policy_overlay(out, &setting->layer, BK_FROM_SET, origins);
-    drop_own_requirement(name, out, origins);
+    const struct bk_layer *layers[BK_ORIGIN_COUNT] = {
+        [BK_FROM_DEFAULTS] = &c->file.defaults,
+        [BK_FROM_ENVIRONMENT] = &c->environment,
+        [BK_FROM_SERVICE] = section != NULL ? &section->layer : NULL,
+        [BK_FROM_SET] = setting != NULL ? &setting->layer : NULL,
+    };
+
+    bk_layers_effective(layers, name, out, origins);
     return section != NULL || setting != NULL;
 }
 
@@ -188,7 +178,7 @@ check_requirement(const struct config *c, const char *service,
         bk_text_put(error, " cannot require itself");
         return false;
     }
-    if (config_file_route(&c->file, name) != NULL) {
+    if (bk_config_file_route(&c->file, name) != NULL) {
         bk_text_put(error, name);
         bk_text_put(error, " is a route and no service");
         return false;
@@ -201,13 +191,13 @@ config_set(struct config *c, const char *service, const char *key,
            size_t key_len, const char *value, size_t value_len,
            struct bk_text *error)
 {
-    const struct named_layer *old = layers_find(&c->settings, service);
-    struct named_layer *row;
+    const struct bk_named_layer *old = bk_layers_find(&c->settings, service);
+    struct bk_named_layer *row;
     struct bk_layer layer = {.has = 0};
 
     if (old != NULL)
         layer = old->layer;
-    else if (config_file_route(&c->file, service) != NULL) {
+    else if (bk_config_file_route(&c->file, service) != NULL) {
         bk_text_put(error, service);
         bk_text_put(error, " is a route and no service");
         return false;
@@ -215,9 +205,9 @@ config_set(struct config *c, const char *service, const char *key,
     if (!bk_layer_set(&layer, key, key_len, value, value_len, error) ||
         !check_requirement(c, service, &layer, error))
         return false;
-    row = old == NULL && c->settings.count >= CONFIG_SERVICES_MAX
+    row = old == NULL && c->settings.count >= BK_CONFIG_SERVICES_MAX
               ? NULL
-              : layers_make(&c->settings, service);
+              : bk_layers_make(&c->settings, service);
     if (row == NULL) {
         bk_text_put(error, "no room for another service's values");
         return false;
@@ -230,7 +220,7 @@ bool
 config_unset(struct config *c, const char *service, const char *key,
              size_t key_len, struct bk_text *error)
 {
-    struct named_layer *row = layers_find(&c->settings, service);
+    struct bk_named_layer *row = bk_layers_find(&c->settings, service);
     int found = bk_key_find(key, key_len);
 
     if (found < 0) {
@@ -244,14 +234,14 @@ config_unset(struct config *c, const char *service, const char *key,
     if (strcmp(bk_key_name((size_t)found), "requires") == 0)
         memset(row->layer.values.requires_name, 0, BK_NAME_SIZE);
     if (row->layer.has == 0)
-        layers_remove(&c->settings, service);
+        bk_layers_remove(&c->settings, service);
     return true;
 }
 
 void
 config_forget(struct config *c, const char *service)
 {
-    layers_remove(&c->settings, service);
+    bk_layers_remove(&c->settings, service);
 }
 
 void
@@ -264,13 +254,13 @@ config_each_service(const struct config *c,
     for (size_t i = 0; i < c->settings.count; i++) {
         const char *name = c->settings.rows[i]->name;
 
-        if (layers_find(&c->file.services, name) == NULL)
+        if (bk_layers_find(&c->file.services, name) == NULL)
             visit(context, name);
     }
 }
 
 static void
-visit_layer(const struct named_layer *row,
+visit_layer(const struct bk_named_layer *row,
             void (*visit)(void *context, const char *service, const char *key,
                           const char *value),
             void *context)

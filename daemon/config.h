@@ -4,14 +4,9 @@
  *
  * The configuration in force: file, environment and what operators SET, kept
  * apart so that every value can tell its origin. */
-#include "core/fleet.h"
+#include "core/config_file.h"
 
 struct config;
-
-/* What the file says of the daemon itself. */
-struct config_daemon {
-    uint32_t max_services;
-};
 
 /* Reads the environment and, when `path` is not NULL, the file. NULL with one
  * sentence ("FILE:LINE: what is wrong, what would be right") on bad input. */
@@ -19,7 +14,7 @@ struct config *config_open(const char *path, struct bk_text *error);
 void config_close(struct config **c);
 /* Reads the file again. On bad input nothing changes, false and the sentence. */
 bool config_reload(struct config *c, struct bk_text *error);
-const struct config_daemon *config_of_daemon(const struct config *c);
+const struct bk_config_daemon *config_of_daemon(const struct config *c);
 
 /* Effective values for a name; `origins` may be NULL (one octet a key). True
  * when a [service] section or a SET names it. Fits bk_policy_source with the

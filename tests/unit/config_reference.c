@@ -2,8 +2,8 @@
  *
  * Prints docs/config.md from the table of keys. A test compares the two, the
  * target docs_config writes the file anew. */
+#include "core/config_file.h"
 #include "core/fleet.h"
-#include "daemon/config_file.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -51,8 +51,8 @@ print_start(void)
         "An unknown key, a bad value or one out of bounds is refused with "
         "file, line and\nwhat would be right; `breakerd -n -c FILE` checks a "
         "file and does nothing else.\n\n",
-        CONFIG_SERVICES_DEFAULT, BK_ROUTE_MEMBERS, CONFIG_SERVICES_MAX,
-        CONFIG_SERVICES_DEFAULT);
+        BK_CONFIG_SERVICES_DEFAULT, BK_ROUTE_MEMBERS, BK_CONFIG_SERVICES_MAX,
+        BK_CONFIG_SERVICES_DEFAULT);
 }
 
 static void

@@ -37,7 +37,7 @@ $wrong"
 }
 
 cd "$source"
-freestanding='<(assert|limits|stdalign|stdatomic|stdbool|stddef|stdint|string)\.h>'
+freestanding='<(assert|limits|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|string)\.h>'
 allow core "\"core/[a-z_]+\.h\"|$freestanding"
 allow daemon '"(core|daemon)/[a-z_/]+\.h"|<[a-z0-9_/]+\.h>'
 allow client '"(core|client|breaker)/[a-z_/]+\.h"|<[a-z0-9_/]+\.h>'

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/config_file.h"
 #include "daemon/config.h"
-#include "daemon/config_file.h"
 #include "unit.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -409,7 +409,7 @@ limits_hold_at_their_edge(void **state)
 static void
 lines_and_files_are_bounded(void **state)
 {
-    size_t size = CONFIG_FILE_MAX + 1;
+    size_t size = BK_CONFIG_FILE_MAX + 1;
     char *text = malloc(size + 1);
     struct config *c;
 
