@@ -2,6 +2,7 @@
 #include "tools/web_api.h"
 #include "tools/ctl_document.h"
 #include "tools/web_answer.h"
+#include "tools/web_live.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,4 +78,25 @@ web_api_status(struct web *web, const struct web_target *target,
         put_all(d, v);
     text = document_end(d);
     web_answer_heap(out, JSON, text, strlen(text));
+}
+
+void
+web_api_live(struct web *web, const struct web_target *target,
+             struct web_answer *out)
+{
+    size_t len;
+    char *text = web_live_all(&web->view, &len);
+
+    (void)target;
+    web_answer_heap(out, JSON, text, len);
+}
+
+void
+web_api_events(struct web *web, const struct web_target *target,
+               struct web_answer *out)
+{
+    (void)web;
+    (void)target;
+    *out = (struct web_answer){
+        .status = 200, .type = "text/event-stream", .is_stream = true};
 }

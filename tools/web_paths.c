@@ -43,6 +43,14 @@ const struct web_path web_paths[] = {
      "the status JSON; ?service=NAME: one service, with evidence",
      {"service", NULL},
      web_api_status},
+    {"/api/v1/live",
+     "status and what the page draws besides",
+     {NULL},
+     web_api_live},
+    {"/api/v1/events",
+     "the same and then its changes, as server-sent events",
+     {NULL},
+     web_api_events},
     {NULL, NULL, {NULL}, NULL},
 };
 

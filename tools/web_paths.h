@@ -19,7 +19,8 @@ struct web_answer {
     const char *type;
     const char *body;
     size_t len;
-    bool is_owned; /* `body` is on the heap and goes with the answer */
+    bool is_owned;  /* `body` is on the heap and goes with the answer */
+    bool is_stream; /* no body: events, for as long as somebody listens */
 };
 
 typedef void (*web_path_fn)(struct web *web, const struct web_target *target,

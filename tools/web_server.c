@@ -8,6 +8,7 @@
 #include "tools/web_answer.h"
 #include "tools/web_clock.h"
 #include "tools/web_options.h"
+#include "tools/web_stream.h"
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,10 +27,12 @@ struct connection {
     struct connection **back; /* what points here */
     int64_t begun_ns;
     int fd;
+    bool is_stream;
 };
 
 struct web_server {
     struct web *web;
+    struct web_streams *streams;
     struct MHD_Daemon *daemons[WEB_LISTEN_MAX];
     size_t count;
     struct connection *connections;
@@ -144,8 +147,8 @@ age_of(struct MHD_Connection *c)
     return info != NULL ? info->socket_context : NULL;
 }
 
-static enum MHD_Result
-send_answer(struct MHD_Connection *c, struct web_answer *a, bool ends)
+static struct MHD_Response *
+make_response(struct web_answer *a)
 {
     /* MHD takes a pointer to what it will not change. */
     union {
@@ -155,13 +158,20 @@ send_answer(struct MHD_Connection *c, struct web_answer *a, bool ends)
     struct MHD_Response *r = MHD_create_response_from_buffer(
         a->len, body.to,
         a->is_owned ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
+
+    if (r == NULL && a->is_owned)
+        free(body.to);
+    return r;
+}
+
+static enum MHD_Result
+queue(struct MHD_Connection *c, const struct web_answer *a,
+      struct MHD_Response *r, bool ends)
+{
     enum MHD_Result result;
 
-    if (r == NULL) {
-        if (a->is_owned)
-            free(body.to);
+    if (r == NULL)
         return MHD_NO;
-    }
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++)
         MHD_add_response_header(r, headers[i].name, headers[i].value);
     MHD_add_response_header(r, MHD_HTTP_HEADER_CONTENT_TYPE, a->type);
@@ -174,6 +184,27 @@ send_answer(struct MHD_Connection *c, struct web_answer *a, bool ends)
     return result;
 }
 
+static enum MHD_Result
+send_answer(struct MHD_Connection *c, struct web_answer *a, bool ends)
+{
+    return queue(c, a, make_response(a), ends);
+}
+
+static enum MHD_Result
+send_stream(struct web_server *s, struct MHD_Connection *c,
+            struct connection *age, struct web_answer *a)
+{
+    struct MHD_Response *r = web_streams_open(s->streams, c);
+
+    age->is_stream = r != NULL;
+    if (r != NULL)
+        return queue(c, a, r, true);
+    web_answer_error(a, 503, "unavailable",
+                     "too many listen to events already; try again, or ask "
+                     "/api/v1/live now and then");
+    return send_answer(c, a, true);
+}
+
 /* Called when the headers are there, and again when the rest is: answering only
  * then lets the connection live on. */
 static enum MHD_Result
@@ -184,7 +215,7 @@ handle(void *context, struct MHD_Connection *c, const char *url,
 {
     struct web_server *s = context;
     struct line *line = *request;
-    const struct connection *age = age_of(c);
+    struct connection *age = age_of(c);
     struct web_answer out;
 
     (void)url; /* decoded: what came is in `line` */
@@ -198,6 +229,9 @@ handle(void *context, struct MHD_Connection *c, const char *url,
         return line->is_judged ? MHD_YES : send_answer(c, &out, true);
     }
     answer(s, line, &out);
+    /* HEAD of a stream needs none. */
+    if (out.is_stream && strcmp(method, "GET") == 0)
+        return send_stream(s, c, age, &out);
     return send_answer(c, &out,
                        web_clock_ns() - age->begun_ns > AGE_LAST_ANSWER_NS);
 }
@@ -286,7 +320,7 @@ cut_old(struct web_server *s)
         return;
     s->aged_ns = now_ns;
     for (struct connection *c = s->connections; c != NULL; c = c->next) {
-        if (now_ns - c->begun_ns > WEB_AGE_MAX_S * BK_NS_PER_S)
+        if (!c->is_stream && now_ns - c->begun_ns > WEB_AGE_MAX_S * BK_NS_PER_S)
             shutdown(c->fd, SHUT_RDWR);
     }
 }
@@ -297,7 +331,7 @@ static struct MHD_Daemon *
 start(struct web_server *s, int fd)
 {
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_USE_ITC, 0, NULL, NULL, handle, s,
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, handle, s,
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
         (unsigned)WEB_CONNECTIONS_MAX, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
         (unsigned)WEB_CONNECTIONS_PER_ADDRESS_MAX,
@@ -314,8 +348,11 @@ web_server_open(struct web *web, const struct web_socket *sockets, size_t count,
 {
     struct web_server *s = calloc(1, sizeof *s);
 
-    if (s == NULL) {
+    if (s != NULL)
+        s->streams = web_streams_new(&web->view);
+    if (s == NULL || s->streams == NULL) {
         bk_text_put(why, "out of memory");
+        free(s);
         return NULL;
     }
     s->web = web;
@@ -348,7 +385,10 @@ web_server_timeout_ms(const struct web_server *s)
 {
     int64_t least_ms =
         s->connections != NULL ? AGE_EVERY_NS / BK_NS_PER_MS : INT64_MAX;
+    int stream_ms = web_streams_timeout_ms(s->streams);
 
+    if (stream_ms >= 0 && stream_ms < least_ms)
+        least_ms = stream_ms;
     for (size_t i = 0; i < s->count; i++) {
         MHD_UNSIGNED_LONG_LONG ms;
 
@@ -362,6 +402,7 @@ web_server_timeout_ms(const struct web_server *s)
 void
 web_server_turn(struct web_server *s)
 {
+    web_streams_tick(s->streams);
     for (size_t i = 0; i < s->count; i++)
         MHD_run(s->daemons[i]);
     cut_old(s);
@@ -372,8 +413,12 @@ web_server_close(struct web_server **s)
 {
     if (*s == NULL)
         return;
-    for (size_t i = 0; i < (*s)->count; i++)
+    web_streams_end((*s)->streams);
+    for (size_t i = 0; i < (*s)->count; i++) {
+        MHD_run((*s)->daemons[i]); /* what was resumed, ends */
         MHD_stop_daemon((*s)->daemons[i]);
+    }
+    web_streams_free(&(*s)->streams);
     free(*s);
     *s = NULL;
 }
