@@ -3,6 +3,7 @@
 #include "tools/ctl_out.h"
 #include "tools/web_answer.h"
 #include "tools/web_api.h"
+#include "tools/web_files.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,22 +37,34 @@ tell_ready(struct web *web, const struct web_target *target,
     out->status = 503;
 }
 
+#define FILE_AT(path, help, text, type)      \
+    {                                        \
+        path, help, {NULL}, NULL, text, type \
+    }
+#define MADE_AT(path, help, answer, ...)              \
+    {                                                 \
+        path, help, {__VA_ARGS__}, answer, NULL, NULL \
+    }
+
 const struct web_path web_paths[] = {
-    {"/healthz", "200 while this process lives", {NULL}, tell_alive},
-    {"/readyz", "200 while breakerd serves, else 503", {NULL}, tell_ready},
-    {"/api/v1/status",
-     "the status JSON; ?service=NAME: one service, with evidence",
-     {"service", NULL},
-     web_api_status},
-    {"/api/v1/live",
-     "status and what the page draws besides",
-     {NULL},
-     web_api_live},
-    {"/api/v1/events",
-     "the same and then its changes, as server-sent events",
-     {NULL},
-     web_api_events},
-    {NULL, NULL, {NULL}, NULL},
+    FILE_AT("/", "the page", web_index_html, "text/html; charset=utf-8"),
+    FILE_AT("/style.css", "its looks", web_style_css,
+            "text/css; charset=utf-8"),
+    FILE_AT("/app.js", "its program", web_app_js,
+            "text/javascript; charset=utf-8"),
+    FILE_AT("/icon.svg", "its icon", web_icon_svg, "image/svg+xml"),
+    FILE_AT("/openapi.yaml", "this interface, described", web_openapi_yaml,
+            "application/yaml; charset=utf-8"),
+    MADE_AT("/healthz", "200 while this process lives", tell_alive, NULL),
+    MADE_AT("/readyz", "200 while breakerd serves, else 503", tell_ready, NULL),
+    MADE_AT("/api/v1/status",
+            "the status JSON; ?service=NAME: one, with evidence",
+            web_api_status, "service", NULL),
+    MADE_AT("/api/v1/live", "the status and what the page draws besides",
+            web_api_live, NULL),
+    MADE_AT("/api/v1/events", "the same, then its changes, as they happen",
+            web_api_events, NULL),
+    {NULL, NULL, {NULL}, NULL, NULL, NULL},
 };
 
 void
@@ -68,6 +81,8 @@ web_paths_answer(struct web *web, const struct web_target *target,
     else if (!web_target_knows(target, p->keys))
         web_answer_error(out, 400, "bad_request",
                          "an unknown parameter; see /openapi.yaml");
-    else
+    else if (p->answer != NULL)
         p->answer(web, target, out);
+    else
+        web_answer_text(out, 200, p->type, p->text);
 }

@@ -32,7 +32,9 @@ struct web_path {
     const char *path;
     const char *help;
     const char *keys[WEB_KEYS_MAX]; /* parameters, ended by NULL */
-    web_path_fn answer;
+    web_path_fn answer;             /* or NULL: `text` of `type` */
+    const char *text;
+    const char *type;
 };
 /* Ends with a row whose path is NULL. */
 extern const struct web_path web_paths[];
