@@ -97,8 +97,14 @@ gate_listen(const struct rundir *r, enum gate_door door, const char *name,
         }
         return -1;
     }
-    atomic_store(&doors[door], fd + 1);
+    gate_adopt(door, fd);
     return fd;
+}
+
+void
+gate_adopt(enum gate_door door, int fd)
+{
+    atomic_store(&doors[door], fd + 1);
 }
 
 static uint64_t

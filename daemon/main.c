@@ -199,11 +199,12 @@ watch_holders(struct registry *r, struct watch *w)
 }
 
 static bool
-open_parts(struct loop *l, const struct rundir *dir, struct bk_text *error)
+open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
+           struct bk_text *error)
 {
     struct registry *r = l->registry;
     r->store = store_open(dir->db_path, clock_wall_ms(), error);
-    if (r->store == NULL || !sockets_open(l->sockets, dir, error)) {
+    if (r->store == NULL || !sockets_open(l->sockets, dir, handed, error)) {
         return false;
     }
     r->events = events_open(l->sockets->events);
@@ -259,6 +260,8 @@ serve(struct config *config, const struct options *o, int signal_fd)
                         .sockets = &sockets,
                         .signal_fd = signal_fd};
     int status = EXIT_FAILED;
+    struct handed handed;
+    handed_open(&handed);
     bk_text_init(&error, sentence, sizeof(sentence));
     if (!rundir_open(&dir, o->dir, o->db, &error)) {
         log_line(LOG_ERROR, "%s", sentence);
@@ -271,7 +274,7 @@ serve(struct config *config, const struct options *o, int signal_fd)
                  "now and then; /run is the place for it",
                  dir.path);
     }
-    if (open_parts(&loop, &dir, &error)) {
+    if (open_parts(&loop, &dir, &handed, &error)) {
         gate_arm();
         publish_run(registry.publish, registry.epoch, clock_boot_ns());
         log_line(LOG_INFO, "version %s ready in %s (pid %ld, database %s)",

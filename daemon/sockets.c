@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/sockets.h"
 #include "core/wire.h"
+#include "daemon/log.h"
 #include "daemon/meter.h"
 #include <errno.h>
 #include <stdio.h>
@@ -55,17 +56,33 @@ configure(void *socket, int type, int fd)
            set(socket, ZMQ_USE_FD, fd);
 }
 
+/* The listening descriptor; -1 and a sentence. */
+static int
+listen_at(struct sockets *s, const struct rundir *dir, enum gate_door door,
+          struct handed *handed, struct bk_text *error)
+{
+    const char *name = doors[door].name;
+    int fd = handed_take(handed, dir->path, name);
+    if (fd >= 0) {
+        gate_adopt(door, fd);
+        log_line(LOG_INFO, "%s was handed over by the service manager", name);
+        return fd;
+    }
+    fd = gate_listen(dir, door, name, doors[door].mode, error);
+    s->is_made[door] = fd >= 0;
+    return fd;
+}
+
 static void *
 open_door(struct sockets *s, const struct rundir *dir, enum gate_door door,
-          struct bk_text *error)
+          struct handed *handed, struct bk_text *error)
 {
     char path[PATH_MAX];
     char endpoint[PATH_MAX + 8];
-    int fd = gate_listen(dir, door, doors[door].name, doors[door].mode, error);
+    int fd = listen_at(s, dir, door, handed, error);
     if (fd < 0) {
         return NULL;
     }
-    s->fds[door] = fd;
     void *socket = zmq_socket(s->context, doors[door].type);
     rundir_file(dir, doors[door].name, path);
     snprintf(endpoint, sizeof(endpoint), "ipc://%s", path);
@@ -81,24 +98,28 @@ open_door(struct sockets *s, const struct rundir *dir, enum gate_door door,
 }
 
 bool
-sockets_open(struct sockets *s, const struct rundir *dir, struct bk_text *error)
+sockets_open(struct sockets *s, const struct rundir *dir, struct handed *handed,
+             struct bk_text *error)
 {
     memset(s, 0, sizeof(*s));
-    for (int door = 0; door < GATE_DOORS; door++) {
-        s->fds[door] = -1;
-    }
     s->context = zmq_ctx_new();
     if (s->context == NULL) {
         return fail(error, "cannot start ZeroMQ");
     }
     zmq_ctx_set(s->context, ZMQ_BLOCKY, 0);
     zmq_ctx_set(s->context, ZMQ_IO_THREADS, 1);
-    s->events = open_door(s, dir, GATE_EVENTS, error);
-    s->operator_ =
-        s->events != NULL ? open_door(s, dir, GATE_OPERATOR, error) : NULL;
-    s->worker =
-        s->operator_ != NULL ? open_door(s, dir, GATE_WORKER, error) : NULL;
-    return s->worker != NULL;
+    void **const sockets[GATE_DOORS] = {[GATE_EVENTS] = &s->events,
+                                        [GATE_OPERATOR] = &s->operator_,
+                                        [GATE_WORKER] = &s->worker};
+    /* Workers last: whoever finds their socket finds the others. */
+    for (int door = GATE_DOORS - 1; door >= 0; door--) {
+        *sockets[door] = open_door(s, dir, (enum gate_door)door, handed, error);
+        if (*sockets[door] == NULL) {
+            return false;
+        }
+    }
+    handed_close(handed);
+    return true;
 }
 
 void
@@ -112,7 +133,7 @@ sockets_close(struct sockets *s, const struct rundir *dir)
         }
     }
     for (int door = 0; s->context != NULL && door < GATE_DOORS; door++) {
-        if (s->fds[door] >= 0 && rundir_file(dir, doors[door].name, path)) {
+        if (s->is_made[door] && rundir_file(dir, doors[door].name, path)) {
             unlink(path);
         }
     }

@@ -5,18 +5,20 @@
  * The ZeroMQ sockets: made in one way, every option set before the bind, on
  * listening descriptors of ours. */
 #include "daemon/gate.h"
+#include "daemon/handed.h"
 
 struct sockets {
     void *context;
     void *worker;
     void *operator_;
     void *events;
-    int fds[GATE_DOORS];
+    bool is_made[GATE_DOORS]; /* listens at a file that goes with the daemon */
 };
 
+/* Listens at the sockets in `handed`, and makes those that are missing. */
 bool sockets_open(struct sockets *s, const struct rundir *dir,
-                  struct bk_text *error);
-/* Gives what is queued for sending a moment, removes the files. */
+                  struct handed *handed, struct bk_text *error);
+/* Gives what is queued for sending a moment, removes the files it made. */
 void sockets_close(struct sockets *s, const struct rundir *dir);
 
 #endif

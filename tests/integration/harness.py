@@ -79,6 +79,7 @@ class Daemon:
         self.umask, self.limits, self.uid = umask, dict(limits or {}), uid
         self.prefix = list(prefix)
         self.with_dir, self.with_db = with_dir, with_db
+        self.pass_fds = ()
         self.process = None
         self.clients = []
         self.configure(config)
@@ -126,7 +127,7 @@ class Daemon:
             self.process = subprocess.Popen(
                 self.command(), stdin=subprocess.DEVNULL, stdout=log,
                 stderr=log, env=self.environment(), cwd="/",
-                preexec_fn=self.before_exec)
+                pass_fds=self.pass_fds, preexec_fn=self.before_exec)
         return self
 
     def start(self):
