@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Answers of health probes, which come from the daemon and not from a worker. */
+#include "core/bug.h"
 #include "core/fleet_private.h"
 #include <string.h>
 
@@ -32,7 +33,9 @@ bk_fleet_health(struct bk_fleet *f, int64_t now_ns, const struct bk_health *h)
     if (slot == BK_NO_SLOT) {
         return BK_ERR_UNKNOWN_SERVICE;
     }
+    BK_ASSERT(h->outcome < BK_OUTCOME_COUNT);
     bk_fleet_catch_up(f, slot, now_ns);
+    bk_count(&f->services[slot].stats.probes[h->outcome], 1);
     struct bk_event event = {.kind = BK_EV_HEALTH, .now_ns = now_ns};
     event.u.health.is_good = h->outcome == BK_SUCCESS;
     struct bk_effects fx = bk_fleet_step(f, slot, &event);

@@ -148,9 +148,9 @@ static const struct bk_key_row rows[] = {
     ROW(requires, requires_name, BK_KEY_NAME, false, 0, 0, NULL, "",
         "a service that must not be open, or calls to this one are denied"),
     ROW(probe_url, probe_url, BK_KEY_URL, false, 0, 0, NULL, "",
-        "an address to ask whether the service is back; kept for later, "
-        "nothing asks it yet"),
-    DURATION(probe_interval, 10, "5s", "how often probe_url is to be asked"),
+        "an address that breakerd asks by itself: failures count against the "
+        "service, a good answer while open lets calls try"),
+    DURATION(probe_interval, 10, "5s", "how often probe_url is asked"),
     DURATION(probe_timeout, 10, "3s", "how long its answer may take"),
 };
 #define ROW_COUNT (sizeof(rows) / sizeof(rows[0]))

@@ -33,7 +33,8 @@ enum bk_stat_axis { BK_BY_REASON, BK_BY_OUTCOME, BK_BY_CHANGE, BK_BY_DURATION };
     X(duration, BK_DURATION_BUCKETS, BK_BY_DURATION,                     \
       "calls of known latency, by how long they took")                   \
     X(duration_us, BK_OUTCOME_COUNT, BK_BY_OUTCOME,                      \
-      "the latencies of those calls, summed")
+      "the latencies of those calls, summed")                            \
+    X(probes, BK_OUTCOME_COUNT, BK_BY_OUTCOME, "health probes, by outcome")
 
 struct bk_stats {
 #define BK_STAT_FIELD(name, words, axis, help) uint64_t name[words];
@@ -85,7 +86,11 @@ void bk_stats_set(struct bk_stats *s, size_t word, uint64_t value);
     X(store_events_dropped, "lines of history lost to a full queue")        \
     X(store_queued, "rows waiting for the database now")                    \
     X(store_lag_us, "how long the oldest change has waited for the disk")   \
-    X(store_degraded, "1 while the database cannot be written")
+    X(store_degraded, "1 while the database cannot be written")             \
+    X(prober_starts, "times the prober was started")                        \
+    X(webhooks_sent, "messages to webhooks that were taken")                \
+    X(webhooks_failed, "messages to webhooks that were given up")           \
+    X(webhooks_dropped, "changes no webhook heard of for want of room")
 
 struct bk_totals {
 #define BK_TOTAL_FIELD(name, help) uint64_t name;

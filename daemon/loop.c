@@ -153,8 +153,22 @@ patience(const struct loop *l, const struct beats *b, int64_t now_ns)
 {
     int64_t due_ns = bk_fleet_deadline(l->registry->fleet);
     due_ns = b->heart_ns < due_ns ? b->heart_ns : due_ns;
+    int64_t probe_ns = prober_deadline(l->registry->prober);
     due_ns = b->save_ns < due_ns ? b->save_ns : due_ns;
+    due_ns = probe_ns < due_ns ? probe_ns : due_ns;
     return due_ns > now_ns ? (long)bk_ms_up(due_ns - now_ns) : 0;
+}
+
+static bool
+watch_prober(const struct loop *l, zmq_pollitem_t *item)
+{
+    const struct prober *p = l->registry->prober;
+    item->fd = prober_fd(p);
+    item->events = ZMQ_POLLIN;
+    if (prober_wants_to_write(p)) {
+        item->events |= ZMQ_POLLOUT;
+    }
+    return item->fd >= 0;
 }
 
 int
@@ -166,7 +180,8 @@ loop_run(struct loop *l)
         {.socket = l->sockets->operator_, .events = ZMQ_POLLIN},
         {.fd = store_fd(l->registry->store), .events = ZMQ_POLLIN},
         {.fd = watch_fd(l->watch), .events = ZMQ_POLLIN},
-        {.fd = l->signal_fd, .events = ZMQ_POLLIN}};
+        {.fd = l->signal_fd, .events = ZMQ_POLLIN},
+        {.events = ZMQ_POLLIN}}; /* the prober's, while there is one */
     for (;;) {
         int64_t now_ns = clock_boot_ns();
         if ((items[4].revents != 0 && take_signal(l, now_ns))) {
@@ -176,6 +191,7 @@ loop_run(struct loop *l)
         if (items[3].revents != 0) {
             bury(l, now_ns);
         }
+        registry_probe(l->registry, now_ns);
         registry_publish(l->registry);
         bool has_more = router_turn(l->router, now_ns, TURN_MESSAGES);
         if (commands_slice(l->commands, now_ns)) {
@@ -191,7 +207,8 @@ loop_run(struct loop *l)
         }
         has_more = has_more || b.is_saving;
         long wait_ms = has_more ? 0 : patience(l, &b, clock_boot_ns());
-        if (zmq_poll(items, 5, wait_ms) < 0 && zmq_errno() != EINTR) {
+        int watched = watch_prober(l, &items[5]) ? 6 : 5;
+        if (zmq_poll(items, watched, wait_ms) < 0 && zmq_errno() != EINTR) {
             log_line(LOG_ERROR, "ending: poll: %s", zmq_strerror(zmq_errno()));
             return 1;
         }

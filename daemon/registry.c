@@ -136,6 +136,30 @@ make_fleet(struct registry *r)
     return true;
 }
 
+/* ---- the prober ---- */
+
+static void
+take_health(void *context, int64_t now_ns, const struct bk_health *health)
+{
+    struct registry *r = context;
+    bk_fleet_health(r->fleet, now_ns, health);
+    registry_note(r, now_ns, NULL, NULL);
+}
+
+void
+registry_probe(struct registry *r, int64_t now_ns)
+{
+    prober_turn(r->prober, r->fleet, now_ns);
+}
+
+static bool
+open_prober(struct registry *r)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    r->prober = prober_open(services, take_health, r);
+    return r->prober != NULL;
+}
+
 /* The ids of this run. After a lost segment they leap, and the leap is written
  * down before the first is given out. */
 static void
@@ -172,7 +196,7 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
     struct publish_found found;
     uint32_t restored = 0;
     r->started_ns = now_ns;
-    bool ok = make_fleet(r) &&
+    bool ok = make_fleet(r) && open_prober(r) &&
               store_load(r->store, wall_at(now_ns), &reader, &meta, error);
     if (ok) {
         take_routes(r);
@@ -206,6 +230,7 @@ void
 registry_close(struct registry *r)
 {
     publish_close(&r->publish);
+    prober_close(&r->prober);
     free(r->fleet);
     free(r->unsaved);
     r->fleet = NULL;
@@ -302,6 +327,7 @@ mark_unsaved(void *context, uint32_t slot)
 {
     struct registry *r = context;
     r->unsaved[slot] = 1;
+    prober_look(r->prober, r->fleet, slot);
 }
 
 void

@@ -8,6 +8,7 @@
 #include "core/wire.h"
 #include "daemon/config.h"
 #include "daemon/events.h"
+#include "daemon/prober.h"
 #include "daemon/publish.h"
 #include "daemon/store.h"
 
@@ -17,6 +18,7 @@ struct registry {
     struct store *store;
     struct publish *publish;
     struct events *events;
+    struct prober *prober;
     uint64_t epoch;
     uint64_t seq;     /* of the last line of history */
     uint64_t job;     /* the last one handed to the store */
@@ -52,6 +54,9 @@ bool registry_save(struct registry *r, int64_t now_ns, uint32_t most);
 void registry_advance(struct registry *r, int64_t now_ns);
 /* After a change of configuration: every service, and the routes. */
 void registry_reconfigure(struct registry *r, int64_t now_ns);
+/* A turn of the prober's: answers of health probes come in, what is new goes
+ * out. */
+void registry_probe(struct registry *r, int64_t now_ns);
 /* One answer of the store: remembers what is saved, publishes events. */
 void registry_stored(struct registry *r, int64_t now_ns,
                      const struct store_done *done);

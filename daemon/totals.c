@@ -44,6 +44,17 @@ take_gate(struct bk_totals *out)
     out->connections_cut = meter_cut();
 }
 
+static void
+take_prober(const struct prober *prober, struct bk_totals *out)
+{
+    struct prober_stats stats;
+    prober_stats(prober, &stats);
+    out->prober_starts = stats.starts;
+    out->webhooks_sent = stats.webhooks_sent;
+    out->webhooks_failed = stats.webhooks_failed;
+    out->webhooks_dropped = stats.webhooks_dropped;
+}
+
 void
 totals_collect(const struct loop *l, int64_t now_ns, struct bk_totals *out)
 {
@@ -56,4 +67,5 @@ totals_collect(const struct loop *l, int64_t now_ns, struct bk_totals *out)
     take_gate(out);
     take_router(l->router, out);
     take_store(l->registry, now_ns, out);
+    take_prober(l->registry->prober, out);
 }

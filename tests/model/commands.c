@@ -288,6 +288,7 @@ model_health(struct model *m, int64_t now_ns, const struct bk_health *health)
     if (s == NULL)
         return BK_ERR_UNKNOWN_SERVICE;
     s->touched_ns = now_ns;
+    s->stats.probes[health->outcome]++;
     if (model_mode(s) != BK_BYPASS && model_mode(s) != BK_FORCED_OPEN)
         machine_hear_health(m, s, now_ns, health);
     return BK_OK;

@@ -9,6 +9,7 @@ function(daemon_unit name label)
 endfunction()
 
 daemon_unit(log "fast;daemon")
+daemon_unit(prober_parts "fast;daemon")
 daemon_unit(config "fast;daemon")
 foreach(module watch reply events)
     daemon_unit(${module} "fast;daemon")
