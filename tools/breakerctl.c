@@ -89,6 +89,12 @@ const struct ctl_command ctl_commands[] = {
      "frames are printed one a line, whatever they say. A permit taken this way\n"
      "is given back when breakerctl ends.",
      CTL_OPERATOR, 1, MANY, ctl_raw},
+    {"metrics", "", "what Prometheus would scrape",
+     "Prints what is counted and what is in force as text for Prometheus (version\n"
+     "0.0.4; docs/metrics.md lists it). Reads the shared memory: while the daemon\n"
+     "is down the last values and breakerd_up 0 are printed. With --file FILE, for\n"
+     "node_exporter's textfile collector, FILE is replaced as a whole.",
+     CTL_COMPAT | CTL_FILE, 0, 0, ctl_metrics},
     {"doctor", "", "look for what is wrong, and say what helps",
      "Checks directory, owner, modes, tmpfs, lock, process, heartbeat, versions,\n"
      "sockets, group, clocks and database. Exit status 1 when a check fails.",

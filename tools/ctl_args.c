@@ -132,6 +132,20 @@ read_reject_on(struct ctl *c, const char *value)
 }
 
 static bool
+read_compat(struct ctl *c, const char *value)
+{
+    c->compat = value;
+    return true;
+}
+
+static bool
+read_file(struct ctl *c, const char *value)
+{
+    c->file = value;
+    return value[0] != '\0';
+}
+
+static bool
 read_flag(struct ctl *c, const char *value)
 {
     (void)c;
@@ -176,6 +190,10 @@ static const struct option_row option_rows[] = {
      "the service is well but refused this call", read_reject_on},
     {CTL_RETRY_OUTPUT, 0, "retry-output", NULL,
      "retry even when the command has written output", read_flag},
+    {CTL_COMPAT, 0, "compat", "NAMES", "names of another library: resilience4j",
+     read_compat},
+    {CTL_FILE, 0, "file", "FILE", "into FILE, which is replaced as a whole",
+     read_file},
     {CTL_COMMON, 'h', "help", NULL, "show this help", read_help},
     {CTL_COMMON, 0, "version", NULL, "show the version", read_version},
 };

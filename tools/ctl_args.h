@@ -35,6 +35,8 @@ enum ctl_option {
     CTL_CRITICAL_ON = 1U << 13,
     CTL_REJECT_ON = 1U << 14,
     CTL_RETRY_OUTPUT = 1U << 15,
+    CTL_COMPAT = 1U << 16,
+    CTL_FILE = 1U << 17,
     CTL_RUN = CTL_ATTEMPTS | CTL_TIMEOUT | CTL_WAIT | CTL_RETRY_ON |
               CTL_CRITICAL_ON | CTL_REJECT_ON | CTL_RETRY_OUTPUT
 };
@@ -52,7 +54,9 @@ struct ctl {
     const char *retry_on;  /* lists of exit statuses; NULL: not given */
     const char *critical_on;
     const char *reject_on;
-    unsigned given; /* options that were there, enum ctl_option */
+    const char *compat; /* NULL: not given */
+    const char *file;   /* NULL: not given */
+    unsigned given;     /* options that were there, enum ctl_option */
     bool is_json;
     bool wants_help;
     bool wants_version;
