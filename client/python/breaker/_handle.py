@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One handle of libbreaker: opening it, asking in threads, closing it, and what a
+forked child makes anew."""
+from __future__ import annotations
+
+import atexit
+import ctypes
+import logging
+import os
+import sys
+import threading
+import time
+import weakref
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Callable, Optional
+
+from . import _native as n
+
+log = logging.getLogger("breaker")
+
+_MODES = {None: 0, "auto": 1, "zmq": 2, "local": 3}
+_FAILS = {None: 0, "local": 1, "open": 2, "closed": 3}
+# Threads that ask. What they ask costs the daemon microseconds, and nothing while it
+# is known to be silent.
+_THREADS = 4
+# What is queued is sent at most so often while nobody answers.
+_SEND_AGAIN_S = 0.1
+# close() waits for questions under way: their deadline and this.
+_GRACE_S = 1.0
+
+
+def _take_log(_context: Any, level: int, sentence: bytes) -> None:
+    text = sentence.decode("utf-8", "replace")
+    log.log(logging.WARNING if level else logging.INFO, "%s", text)
+
+
+# Kept for ever: threads of the library may use it as long as the process lives.
+_LOG = n.LogFunction(_take_log)
+
+
+class Handle:
+    """`pointer` is what the library's functions take: 0 when there is no library,
+    or after close(), and then every call is let through."""
+
+    def __init__(self, directory: Optional[str], worker: Optional[str],
+                 mode: Optional[str], fail: Optional[str],
+                 deadline_ms: int, path: Optional[str]) -> None:
+        self.pointer: int = 0
+        self.lib: Any = None
+        self._pool: Optional[ThreadPoolExecutor] = None
+        self._lock = threading.Lock()
+        self._asking = 0  # functions that may wait, under way
+        self._is_sending = False
+        self._send_again = 0.0
+        self._when_closed: list[Callable[[], None]] = []
+        options = n.sized(n.Options)
+        options.dir = os.fsencode(directory) if directory is not None else None
+        options.worker = (worker or os.path.basename(sys.argv[0]) or "python").encode()
+        options.mode = _choice("mode", _MODES, mode)
+        options.fail = _choice("fail", _FAILS, fail)
+        options.deadline_ms = deadline_ms
+        options.flags = n.TELL_LATER
+        options.log = _LOG
+        self.deadline_s = (deadline_ms or 50) / 1000
+        try:
+            self.lib = n.load(path)
+        except OSError as e:
+            log.warning("no libbreaker, every call is let through: %s (install it, or "
+                        "name it in $BREAKER_LIBRARY)", e)
+            return
+        self.pointer = self.lib.open(ctypes.byref(options)) or 0
+        if not self.pointer:
+            raise ValueError(self.lib.error_text().decode())
+        _handles.add(self)
+
+    def ask(self, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls what may wait, in this thread. close() does not free what it uses."""
+        with self._lock:
+            self._asking += 1
+        try:
+            return function(*args)
+        finally:
+            with self._lock:
+                self._asking -= 1
+
+    def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
+        """The same in a thread."""
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(_THREADS, "breaker")
+            return self._pool.submit(self.ask, function, *args)
+
+    def send_queued(self) -> None:
+        """A report said it lies here: a thread sends it."""
+        if self._is_sending or time.monotonic() < self._send_again or not self.pointer:
+            return
+        self._is_sending = True
+        try:
+            self.submit(self._send)
+        except RuntimeError:  # the interpreter ends: close() sends it
+            self._is_sending = False
+
+    def _send(self) -> None:
+        if self.pointer and self.lib.ping(self.pointer, None) != 0:
+            self._send_again = time.monotonic() + _SEND_AGAIN_S
+        self._is_sending = False
+
+    def on_close(self, function: Callable[[], None]) -> None:
+        """Called when `pointer` is 0 and what it led to is about to be freed."""
+        self._when_closed.append(function)
+
+    def close(self) -> None:
+        pointer, self.pointer = self.pointer, 0
+        if not pointer:
+            return
+        for function in self._when_closed:
+            function()
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False)
+        end = time.monotonic() + self.deadline_s + _GRACE_S
+        while self._asking and time.monotonic() < end:
+            time.sleep(0.001)
+        # Whoever still asks keeps it: memory that is lost is no harm.
+        if not self._asking:
+            self.lib.close(ctypes.byref(ctypes.c_void_p(pointer)))
+
+    def child(self) -> None:
+        """A fork has no threads of its parent, and may have had its locks taken."""
+        self._lock = threading.Lock()
+        self._pool = None
+        self._asking = 0
+        self._is_sending = False
+        self._send_again = 0.0
+
+
+def _choice(name: str, words: dict[Optional[str], int], word: Optional[str]) -> int:
+    if word not in words:
+        accepted = ", ".join(str(w) for w in words if w)
+        raise ValueError(f"{name}={word!r}: one of {accepted}")
+    return words[word]
+
+
+_handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+
+
+def _in_child() -> None:
+    for handle in list(_handles):
+        handle.child()
+
+
+def _at_exit() -> None:
+    for handle in list(_handles):
+        handle.close()
+
+
+os.register_at_fork(after_in_child=_in_child)
+atexit.register(_at_exit)
