@@ -30,9 +30,11 @@ WHOLE_WORDS(struct bk_evidence);
 WHOLE_WORDS(struct bk_stats);
 WHOLE_WORDS(struct bk_totals);
 WHOLE_WORDS(struct bk_route);
+WHOLE_WORDS(struct bk_past);
 _Static_assert(sizeof(struct bk_lease) == 56, "lease");
 _Static_assert(sizeof(struct bk_evidence) == 96, "evidence");
 _Static_assert(sizeof(struct bk_route) == 1096, "route");
+_Static_assert(sizeof(struct bk_past) == 240, "past");
 _Static_assert(sizeof(struct bk_policy) == 576, "policy");
 _Static_assert(sizeof(struct bk_window) == 272, "window");
 _Static_assert(sizeof(struct bk_budget) == 264, "budget");
@@ -43,7 +45,7 @@ _Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 264 + 272 + 152 + 96,
                "breaker");
 _Static_assert(offsetof(struct bk_record, breaker) == 88, "record");
 _Static_assert(offsetof(struct bk_segment_header, words_at) == 48, "header");
-_Static_assert(offsetof(struct bk_segment_header, phase) == 176, "header");
+_Static_assert(offsetof(struct bk_segment_header, phase) == 184, "header");
 
 static uint32_t
 buckets_for(uint32_t services)
@@ -87,6 +89,7 @@ lay_out(struct bk_segment_header *h)
         place(&end, limits->policies, BK_IMAGE_WORDS(struct bk_policy));
     h->leases_at = place(&end, limits->leases, BK_IMAGE_WORDS(struct bk_lease));
     h->routes_at = place(&end, limits->routes, BK_IMAGE_WORDS(struct bk_route));
+    h->past_at = place(&end, BK_PAST_COUNT, BK_IMAGE_WORDS(struct bk_past));
     h->total_bytes = (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -109,65 +112,71 @@ bk_segment_bytes(const struct bk_limits *limits)
     return (size_t)h.total_bytes;
 }
 
-/* A hash over the sizes, offsets and counts that both sides compiled in. */
+/* Sizes, offsets and counts that both sides compiled in. */
+static const uint64_t facts[] = {
+    LAYOUT_VERSION,
+    sizeof(struct bk_segment_header),
+    offsetof(struct bk_segment_header, limits),
+    offsetof(struct bk_segment_header, words_at),
+    offsetof(struct bk_segment_header, routes_at),
+    offsetof(struct bk_segment_header, boot_id),
+    offsetof(struct bk_segment_header, phase),
+    offsetof(struct bk_segment_header, heartbeat_boot_ns),
+    offsetof(struct bk_segment_header, next_id),
+    offsetof(struct bk_segment_header, version),
+    offsetof(struct bk_segment_header, totals),
+    sizeof(struct bk_record),
+    offsetof(struct bk_record, incarnation),
+    offsetof(struct bk_record, used_ns),
+    offsetof(struct bk_record, breaker),
+    sizeof(struct bk_breaker),
+    offsetof(struct bk_breaker, state),
+    offsetof(struct bk_breaker, ramp),
+    offsetof(struct bk_breaker, budget),
+    offsetof(struct bk_breaker, window),
+    offsetof(struct bk_breaker, override),
+    offsetof(struct bk_breaker, counters),
+    sizeof(struct bk_ramp),
+    sizeof(struct bk_budget),
+    sizeof(struct bk_window),
+    sizeof(struct bk_override),
+    sizeof(struct bk_policy),
+    offsetof(struct bk_policy, failure_rate_ppm),
+    offsetof(struct bk_policy, failure_threshold),
+    offsetof(struct bk_policy, mode),
+    offsetof(struct bk_policy, requires_name),
+    sizeof(struct bk_lease),
+    offsetof(struct bk_lease, era),
+    offsetof(struct bk_lease, kind),
+    sizeof(struct bk_evidence),
+    offsetof(struct bk_evidence, worker),
+    offsetof(struct bk_evidence, text),
+    sizeof(struct bk_route),
+    sizeof(struct bk_past),
+    offsetof(struct bk_past, from),
+    offsetof(struct bk_past, service),
+    offsetof(struct bk_past, text),
+    BK_PAST_COUNT,
+    sizeof(struct bk_stats),
+    offsetof(struct bk_stats, transitions),
+    offsetof(struct bk_stats, duration),
+    BK_TOTAL_COUNT,
+    BK_NAME_SIZE,
+    BK_EVIDENCE_COUNT,
+    BK_ROUTE_MEMBERS,
+    BK_SLICES,
+    BK_WINDOW_CALLS_MAX,
+    BK_COUNTER_COUNT,
+    BK_STATE_COUNT,
+    BK_MODE_COUNT,
+    BK_OUTCOME_COUNT,
+    BK_DENY_COUNT,
+    BK_CAUSE_COUNT,
+};
+
 uint64_t
 bk_segment_fingerprint(void)
 {
-    static const uint64_t facts[] = {
-        LAYOUT_VERSION,
-        sizeof(struct bk_segment_header),
-        offsetof(struct bk_segment_header, limits),
-        offsetof(struct bk_segment_header, words_at),
-        offsetof(struct bk_segment_header, routes_at),
-        offsetof(struct bk_segment_header, boot_id),
-        offsetof(struct bk_segment_header, phase),
-        offsetof(struct bk_segment_header, heartbeat_boot_ns),
-        offsetof(struct bk_segment_header, next_id),
-        offsetof(struct bk_segment_header, version),
-        offsetof(struct bk_segment_header, totals),
-        sizeof(struct bk_record),
-        offsetof(struct bk_record, incarnation),
-        offsetof(struct bk_record, used_ns),
-        offsetof(struct bk_record, breaker),
-        sizeof(struct bk_breaker),
-        offsetof(struct bk_breaker, state),
-        offsetof(struct bk_breaker, ramp),
-        offsetof(struct bk_breaker, budget),
-        offsetof(struct bk_breaker, window),
-        offsetof(struct bk_breaker, override),
-        offsetof(struct bk_breaker, counters),
-        sizeof(struct bk_ramp),
-        sizeof(struct bk_budget),
-        sizeof(struct bk_window),
-        sizeof(struct bk_override),
-        sizeof(struct bk_policy),
-        offsetof(struct bk_policy, failure_rate_ppm),
-        offsetof(struct bk_policy, failure_threshold),
-        offsetof(struct bk_policy, mode),
-        offsetof(struct bk_policy, requires_name),
-        sizeof(struct bk_lease),
-        offsetof(struct bk_lease, era),
-        offsetof(struct bk_lease, kind),
-        sizeof(struct bk_evidence),
-        offsetof(struct bk_evidence, worker),
-        offsetof(struct bk_evidence, text),
-        sizeof(struct bk_route),
-        sizeof(struct bk_stats),
-        offsetof(struct bk_stats, transitions),
-        offsetof(struct bk_stats, duration),
-        BK_TOTAL_COUNT,
-        BK_NAME_SIZE,
-        BK_EVIDENCE_COUNT,
-        BK_ROUTE_MEMBERS,
-        BK_SLICES,
-        BK_WINDOW_CALLS_MAX,
-        BK_COUNTER_COUNT,
-        BK_STATE_COUNT,
-        BK_MODE_COUNT,
-        BK_OUTCOME_COUNT,
-        BK_DENY_COUNT,
-        BK_CAUSE_COUNT,
-    };
     uint64_t h = 0;
 
     for (size_t i = 0; i < sizeof facts / sizeof facts[0]; i++) {
@@ -219,7 +228,8 @@ check_header(const struct bk_segment_header *h, size_t bytes,
         h->names_at != want->names_at || h->records_at != want->records_at ||
         h->evidence_at != want->evidence_at || h->stats_at != want->stats_at ||
         h->policies_at != want->policies_at ||
-        h->leases_at != want->leases_at || h->routes_at != want->routes_at)
+        h->leases_at != want->leases_at || h->routes_at != want->routes_at ||
+        h->past_at != want->past_at)
         return "has a damaged header";
     return NULL;
 }
@@ -252,6 +262,7 @@ bk_segment_attach(struct bk_segment *s, void *base, size_t bytes)
     s->policies = at_offset(base, want.policies_at);
     s->leases = at_offset(base, want.leases_at);
     s->routes = at_offset(base, want.routes_at);
+    s->past = at_offset(base, want.past_at);
     s->limits = want.limits;
     s->bucket_count = want.bucket_count;
     return NULL;

@@ -12,6 +12,7 @@
  *  - a record (a service's state): two images and a sequence number, so that
  *    one whole image survives a writer killed in the middle. */
 #include "core/fleet.h"
+#include "core/past.h"
 #include "core/verdict.h"
 #include <stdatomic.h>
 
@@ -49,6 +50,7 @@ struct bk_segment_header {
     uint64_t policies_at;
     uint64_t leases_at;
     uint64_t routes_at;
+    uint64_t past_at;
     char boot_id[BK_BOOT_ID_SIZE];
     uint64_t time_namespace; /* inode of /proc/self/ns/time */
     _Atomic uint64_t phase;  /* release; readers acquire it first */
@@ -89,6 +91,7 @@ struct bk_segment {
     _Atomic uint64_t *policies;
     _Atomic uint64_t *leases;
     _Atomic uint64_t *routes;
+    _Atomic uint64_t *past;  /* BK_PAST_COUNT lines, whatever the limits */
     struct bk_limits limits; /* copied and checked: never read from the map */
     uint32_t bucket_count;
 };
@@ -123,6 +126,9 @@ bool bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                            struct bk_lease *out);
 bool bk_segment_read_route(const struct bk_segment *s, uint32_t index,
                            struct bk_route *out);
+/* The line whose number leaves `index` when divided by BK_PAST_COUNT. */
+bool bk_segment_read_past(const struct bk_segment *s, uint32_t index,
+                          struct bk_past *out);
 void bk_segment_read_version(const struct bk_segment *s,
                              char out[BK_VERSION_SIZE]);
 
@@ -137,6 +143,7 @@ void bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
 void bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f);
 void bk_segment_put_totals(struct bk_segment *s,
                            const struct bk_totals *totals);
+void bk_segment_put_past(struct bk_segment *s, const struct bk_past *line);
 void bk_segment_put_routes(struct bk_segment *s, const struct bk_fleet *f);
 
 #endif

@@ -177,6 +177,16 @@ bk_segment_read_route(const struct bk_segment *s, uint32_t index,
     return true;
 }
 
+bool
+bk_segment_read_past(const struct bk_segment *s, uint32_t index,
+                     struct bk_past *out)
+{
+    return index < BK_PAST_COUNT &&
+           bk_image_load(s->past + index * BK_IMAGE_WORDS(struct bk_past), out,
+                         sizeof *out) &&
+           bk_past_is_sound(out) && out->seq % BK_PAST_COUNT == index;
+}
+
 void
 bk_segment_read_version(const struct bk_segment *s, char out[BK_VERSION_SIZE])
 {

@@ -147,6 +147,15 @@ bk_segment_put_totals(struct bk_segment *s, const struct bk_totals *totals)
     }
 }
 
+void
+bk_segment_put_past(struct bk_segment *s, const struct bk_past *line)
+{
+    size_t index = (size_t)(line->seq % BK_PAST_COUNT);
+
+    bk_image_store(s->past + index * BK_IMAGE_WORDS(struct bk_past), line,
+                   sizeof *line);
+}
+
 /* The count is stored after the routes; a reader that believes a newer or an
  * older one finds blank or whole routes, never half of one. */
 void

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/events.h"
 #include "core/json.h"
-#include "daemon/wall.h"
 #include <stdlib.h>
 #include <string.h>
 #include <zmq.h>
@@ -11,7 +10,8 @@
 
 struct waiting {
     uint64_t job;
-    struct store_event event;
+    bool is_transition;
+    struct bk_past line;
 };
 
 struct events {
@@ -47,25 +47,25 @@ events_close(struct events **e)
 }
 
 void
-events_put(struct events *e, uint64_t job, const struct store_event *event)
+events_put(struct events *e, uint64_t job, const struct bk_past *line,
+           bool is_transition)
 {
     if (e->count == EVENTS_MAX) {
         e->first = (e->first + 1) % EVENTS_MAX;
         e->count--;
         e->dropped++;
     }
-    struct waiting *w = &e->ring[(e->first + e->count) % EVENTS_MAX];
-    w->job = job;
-    w->event = *event;
+    e->ring[(e->first + e->count) % EVENTS_MAX] = (struct waiting){
+        .job = job, .is_transition = is_transition, .line = *line};
     e->count++;
 }
 
 static void
-send(struct events *e, const struct store_event *event)
+send(struct events *e, const struct bk_past *event)
 {
     char topic[BK_NAME_SIZE + 16];
     char body[2048];
-    char at[WALL_SIZE];
+    char at[BK_INSTANT_SIZE];
     struct bk_text t;
     struct bk_text json;
     struct bk_json j;
@@ -73,16 +73,16 @@ send(struct events *e, const struct store_event *event)
     bk_text_init(&t, topic, sizeof(topic));
     bk_text_put(&t, "breaker.");
     bk_text_put(&t, event->service);
-    wall_format(event->wall_ms, at);
+    bk_instant_format(event->wall_ms, at);
     bk_text_init(&json, body, sizeof(body));
     bk_json_init(&j, &json);
     bk_json_open(&j, NULL, '{');
     bk_json_u64(&j, "seq", event->seq);
     bk_json_string(&j, "service", event->service);
-    bk_json_string(&j, "from", bk_state_name(event->from));
-    bk_json_string(&j, "to", bk_state_name(event->to));
-    bk_json_string(&j, "mode", bk_mode_name(event->mode));
-    bk_json_string(&j, "reason", bk_cause_name(event->cause));
+    bk_json_string(&j, "from", bk_state_name((enum bk_state)event->from));
+    bk_json_string(&j, "to", bk_state_name((enum bk_state)event->to));
+    bk_json_string(&j, "mode", bk_mode_name((enum bk_mode)event->mode));
+    bk_json_string(&j, "reason", bk_cause_name((enum bk_cause)event->cause));
     bk_json_u64(&j, "generation", event->generation);
     bk_json_string(&j, "actor", event->actor);
     bk_json_string(&j, "at", at);
@@ -95,10 +95,18 @@ send(struct events *e, const struct store_event *event)
 }
 
 void
-events_saved(struct events *e, uint64_t job)
+events_saved(struct events *e, uint64_t job,
+             void (*saved)(void *context, const struct bk_past *line),
+             void *context)
 {
     while (e->count > 0 && e->ring[e->first].job <= job) {
-        send(e, &e->ring[e->first].event);
+        const struct waiting *w = &e->ring[e->first];
+        if (w->is_transition) {
+            send(e, &w->line);
+        }
+        if (saved != NULL) {
+            saved(context, &w->line);
+        }
         e->first = (e->first + 1) % EVENTS_MAX;
         e->count--;
     }

@@ -2,7 +2,7 @@
 #define EVENTS_H
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Transitions told to subscribers, after they are on disk. */
+ * What has happened, told after it is on disk: transitions to subscribers. */
 #include "daemon/store.h"
 
 struct events;
@@ -10,11 +10,14 @@ struct events;
 /* `socket` is a bound PUB socket, or NULL (nothing is sent). */
 struct events *events_open(void *socket);
 void events_close(struct events **e);
-/* An event that may be told once `job` is saved. The oldest goes when too many
- * wait. */
-void events_put(struct events *e, uint64_t job,
-                const struct store_event *event);
-void events_saved(struct events *e, uint64_t job);
+/* A line of history that may be told once `job` is saved; subscribers hear of
+ * transitions alone. The oldest goes when too many wait. */
+void events_put(struct events *e, uint64_t job, const struct bk_past *line,
+                bool is_transition);
+/* `saved` (may be NULL) is called for each line that is on disk now. */
+void events_saved(struct events *e, uint64_t job,
+                  void (*saved)(void *context, const struct bk_past *line),
+                  void *context);
 uint64_t events_dropped(const struct events *e);
 
 #endif

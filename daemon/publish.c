@@ -144,6 +144,12 @@ adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
             found->leases += bk_fleet_adopt_lease(fleet, i, &lease);
         }
     }
+    for (uint32_t i = 0; i < BK_PAST_COUNT; i++) {
+        struct bk_past line;
+        if (bk_segment_read_past(s, i, &line) && line.seq > found->last_seq) {
+            found->last_seq = line.seq;
+        }
+    }
     found->is_adopted = true;
     found->epoch = atomic_load(&s->header->epoch);
 }
@@ -337,6 +343,18 @@ publish_sync(struct publish *p, struct bk_fleet *fleet,
     }
     atomic_store_explicit(&h->service_count, bk_fleet_count(fleet),
                           memory_order_relaxed);
+}
+
+void
+publish_line(void *publish, const struct bk_past *line)
+{
+    struct publish *p = publish;
+    struct bk_past there;
+    if (!bk_segment_read_past(&p->segment,
+                              (uint32_t)(line->seq % BK_PAST_COUNT), &there) ||
+        there.seq < line->seq) {
+        bk_segment_put_past(&p->segment, line);
+    }
 }
 
 void

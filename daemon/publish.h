@@ -11,8 +11,9 @@ struct publish;
 
 /* What an earlier daemon's segment held, if it can be believed. */
 struct publish_found {
-    bool is_adopted; /* services and leases are in the fleet */
-    uint64_t epoch;  /* of the daemon that wrote it */
+    bool is_adopted;   /* services and leases are in the fleet */
+    uint64_t epoch;    /* of the daemon that wrote it */
+    uint64_t last_seq; /* of the lines of history in it */
     uint32_t services;
     uint32_t leases;
 };
@@ -29,6 +30,9 @@ void publish_run(struct publish *p, uint64_t epoch, int64_t now_ns);
  * for each service that did. */
 void publish_sync(struct publish *p, struct bk_fleet *fleet,
                   void (*changed)(void *context, uint32_t slot), void *context);
+/* Shows a line of history, in place of the oldest; one that is no newer than what
+ * is in its place is left out. `publish` is a struct publish (a callback's type). */
+void publish_line(void *publish, const struct bk_past *line);
 void publish_routes(struct publish *p, const struct bk_fleet *fleet);
 /* What is counted of the daemon. */
 void publish_totals(struct publish *p, const struct bk_totals *totals);

@@ -42,6 +42,8 @@ struct loading {
     size_t count;
     size_t room;
     bool is_short; /* memory ran out */
+    struct bk_past past[BK_PAST_COUNT];
+    uint32_t past_count;
 };
 
 static void
@@ -81,6 +83,15 @@ load_forgotten(void *context, const char *name, uint64_t generation)
 {
     struct loading *l = context;
     bk_fleet_remember(l->r->fleet, name, generation);
+}
+
+static void
+load_past(void *context, const struct bk_past *line)
+{
+    struct loading *l = context;
+    if (l->past_count < BK_PAST_COUNT) {
+        l->past[l->past_count++] = *line;
+    }
 }
 
 static void
@@ -160,13 +171,25 @@ open_prober(struct registry *r)
     return r->prober != NULL;
 }
 
+/* Lines that the segment does not have: all of a new one's, and those an earlier
+ * daemon saved in its last moment. */
+static void
+publish_past(struct registry *r, const struct loading *l)
+{
+    for (uint32_t i = 0; i < l->past_count; i++) {
+        publish_line(r->publish, &l->past[i]);
+    }
+}
+
 /* The ids of this run. After a lost segment they leap, and the leap is written
  * down before the first is given out. */
 static void
 begin_epoch(struct registry *r, const struct publish_found *found,
             const struct store_meta *meta)
 {
-    r->seq = meta->last_seq;
+    /* A database that was lost begins anew; what is published does not. */
+    r->seq =
+        found->last_seq > meta->last_seq ? found->last_seq : meta->last_seq;
     r->epoch = (found->epoch > meta->epoch ? found->epoch : meta->epoch) + 1;
     if (!found->is_adopted && meta->epoch > 0) {
         bk_fleet_set_next_id(r->fleet, meta->next_id + BK_ID_LEAP);
@@ -191,7 +214,8 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
     struct store_reader reader = {.context = &loading,
                                   .service = load_service,
                                   .setting = load_setting,
-                                  .forgotten = load_forgotten};
+                                  .forgotten = load_forgotten,
+                                  .past = load_past};
     struct store_meta meta = {0};
     struct publish_found found;
     uint32_t restored = 0;
@@ -211,6 +235,7 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
         return false;
     }
     begin_epoch(r, &found, &meta);
+    publish_past(r, &loading);
     restored = restore(r, &loading, now_ns);
     free(loading.saved);
     config_each_service(r->config, make_configured, r);
@@ -256,13 +281,13 @@ put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
 {
     const struct bk_change *c = &note->change;
     bool is_operators = actor != NULL && c->cause == BK_CAUSE_OPERATOR;
-    struct store_event event = {.seq = ++r->seq,
-                                .wall_ms = wall_at(c->at_ns),
-                                .from = c->from,
-                                .to = c->to,
-                                .mode = c->mode,
-                                .cause = c->cause,
-                                .generation = c->generation};
+    struct bk_past event = {.seq = ++r->seq,
+                            .wall_ms = wall_at(c->at_ns),
+                            .from = c->from,
+                            .to = c->to,
+                            .mode = c->mode,
+                            .cause = c->cause,
+                            .generation = c->generation};
     memcpy(event.service, note->name, sizeof(event.service));
     const char *who = is_operators ? actor : "-";
     bk_copy_text(event.actor, sizeof(event.actor), who, strlen(who));
@@ -271,7 +296,7 @@ put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
     }
     put_row(r, now_ns, note->service);
     r->job = store_put_event(r->store, &event);
-    events_put(r->events, r->job, &event);
+    events_put(r->events, r->job, &event, true);
     log_line(LOG_INFO, "%s: %s -> %s (%s, mode %s, generation %llu)",
              note->name, bk_state_name(c->from), bk_state_name(c->to),
              bk_cause_name(c->cause), bk_mode_name(c->mode),
@@ -302,9 +327,9 @@ void
 registry_record(struct registry *r, int64_t now_ns, const char *service,
                 const char *actor, const char *text, size_t text_len)
 {
-    struct store_event event = {.seq = ++r->seq,
-                                .wall_ms = clock_wall_ms(),
-                                .cause = BK_CAUSE_OPERATOR};
+    struct bk_past event = {.seq = ++r->seq,
+                            .wall_ms = clock_wall_ms(),
+                            .cause = BK_CAUSE_OPERATOR};
     uint32_t slot = bk_fleet_find(r->fleet, service, strlen(service));
     bk_copy_text(event.service, sizeof(event.service), service,
                  strlen(service));
@@ -312,13 +337,14 @@ registry_record(struct registry *r, int64_t now_ns, const char *service,
     bk_copy_text(event.text, sizeof(event.text), text, text_len);
     if (slot != BK_NO_SLOT) {
         const struct bk_breaker *b = &bk_fleet_service(r->fleet, slot)->breaker;
-        event.from = (enum bk_state)b->state;
+        event.from = b->state;
         event.to = event.from;
-        event.mode = (enum bk_mode)b->mode;
+        event.mode = b->mode;
         event.generation = b->generation;
         put_row(r, now_ns, slot);
     }
     r->job = store_put_event(r->store, &event);
+    events_put(r->events, r->job, &event, false);
     log_line(LOG_INFO, "%s: %s (by %s)", event.service, event.text, actor);
 }
 
@@ -430,7 +456,7 @@ registry_stored(struct registry *r, int64_t now_ns,
         }
         r->is_degraded = false;
         r->saved = done->job;
-        events_saved(r->events, done->job);
+        events_saved(r->events, done->job, publish_line, r->publish);
     } else if (done->kind == STORE_FAILED) {
         if (!r->is_degraded) {
             log_line(LOG_ERROR,

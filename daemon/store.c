@@ -234,7 +234,7 @@ next_job(struct store *s)
 }
 
 uint64_t
-store_put_event(struct store *s, const struct store_event *event)
+store_put_event(struct store *s, const struct bk_past *event)
 {
     store_box_put_event(&s->incoming, event);
     return next_job(s);

@@ -7,22 +7,9 @@
  * it is on disk (or could not be saved, with the reason). SQLite is memory, not
  * truth: the loop's state decides, the file lets it survive a reboot. */
 #include "core/fleet.h"
+#include "core/past.h"
 
 struct store;
-
-/* One line of history: a transition or an operator's action. */
-struct store_event {
-    uint64_t seq; /* given by the loop, grows by one */
-    int64_t wall_ms;
-    char service[BK_NAME_SIZE];
-    enum bk_state from;
-    enum bk_state to;
-    enum bk_mode mode;
-    enum bk_cause cause;
-    uint64_t generation;
-    char actor[BK_ACTOR_SIZE]; /* uid:gid:pid, or "-" for the machine */
-    char text[BK_REASON_SIZE]; /* the operator's words, or "" */
-};
 
 /* What the file held at start, handed out row by row. Wall-clock ends have been
  * turned into what remains (never negative). Any may be NULL. */
@@ -32,6 +19,8 @@ struct store_reader {
     void (*setting)(void *context, const char *service, const char *key,
                     const char *value);
     void (*forgotten)(void *context, const char *name, uint64_t generation);
+    /* The newest BK_PAST_COUNT lines of history, oldest first. */
+    void (*past)(void *context, const struct bk_past *line);
 };
 
 /* Numbers kept in the file. */
@@ -57,7 +46,7 @@ void store_close(struct store **s, int64_t deadline_ms);
 /* Jobs. The loop's thread only. Each copies what it is given and returns the
  * job's number (> 0, growing). Saves of one service that wait fold into one.
  * When the queue is full an event is dropped and counted (never a setting). */
-uint64_t store_put_event(struct store *s, const struct store_event *event);
+uint64_t store_put_event(struct store *s, const struct bk_past *event);
 uint64_t store_put_service(struct store *s, const struct bk_saved *saved,
                            int64_t wall_ms);
 /* value NULL removes it. */

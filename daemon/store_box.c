@@ -93,7 +93,7 @@ free_settings(struct store_entry *e)
 }
 
 void
-store_box_put_event(struct store_box *b, const struct store_event *event)
+store_box_put_event(struct store_box *b, const struct bk_past *event)
 {
     if (b->event_count == STORE_EVENTS_MAX) {
         b->event_first = (b->event_first + 1) % STORE_EVENTS_MAX;
@@ -190,7 +190,7 @@ store_box_take_ask(struct store_box *b, struct store_ask *out)
     return true;
 }
 
-const struct store_event *
+const struct bk_past *
 store_box_event(const struct store_box *b, size_t i)
 {
     assert(i < b->event_count);

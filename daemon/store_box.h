@@ -45,7 +45,7 @@ struct store_box {
     size_t entry_room;
     uint32_t *buckets; /* by name: index of the entry + 1, or 0 */
     size_t bucket_count;
-    struct store_event *events; /* a ring once it is full */
+    struct bk_past *events; /* a ring once it is full */
     size_t event_count;
     size_t event_room;
     size_t event_first;
@@ -58,7 +58,7 @@ struct store_box {
     uint64_t dropped;  /* events and rows that found no room */
 };
 
-void store_box_put_event(struct store_box *b, const struct store_event *event);
+void store_box_put_event(struct store_box *b, const struct bk_past *event);
 void store_box_put_service(struct store_box *b, const struct bk_saved *saved,
                            int64_t wall_ms);
 void store_box_put_setting(struct store_box *b, const char *service,
@@ -71,7 +71,7 @@ bool store_box_put_ask(struct store_box *b, const struct store_ask *ask);
 /* Takes the first ask out. */
 bool store_box_take_ask(struct store_box *b, struct store_ask *out);
 
-const struct store_event *store_box_event(const struct store_box *b, size_t i);
+const struct bk_past *store_box_event(const struct store_box *b, size_t i);
 /* Things to write; asks are none. */
 size_t store_box_count(const struct store_box *b);
 /* Lays `from` over `to`; `from` is empty afterwards. */

@@ -2,8 +2,8 @@
  *
  * History as JSON, a row at a time into a buffer that grows. */
 #include "core/json.h"
+#include "core/past.h"
 #include "daemon/store_file.h"
-#include "daemon/wall.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,11 +58,11 @@ static bool
 append_row(struct answer *a, sqlite3_stmt *st, bool is_first)
 {
     char row[ROW_SIZE];
-    char instant[WALL_SIZE];
+    char instant[BK_INSTANT_SIZE];
     struct bk_text text;
     struct bk_json json;
 
-    wall_format(sqlite3_column_int64(st, 1), instant);
+    bk_instant_format(sqlite3_column_int64(st, 1), instant);
     bk_text_init(&text, row, sizeof row);
     bk_json_init(&json, &text);
     bk_json_open(&json, NULL, '{');

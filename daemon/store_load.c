@@ -254,6 +254,31 @@ load_last_seq(const struct loader *l, sqlite3_stmt *st)
     return true;
 }
 
+/* A line of history, for the shared memory. */
+static bool
+load_past(const struct loader *l, sqlite3_stmt *st)
+{
+    struct row r = {st, true};
+    struct bk_past line = {
+        .seq = take_number(&r, 0, BK_NUMBER_END - 1),
+        .wall_ms = (int64_t)take_number(&r, 1, INT64_MAX),
+        .from = take_word(&r, 3, bk_state_parse),
+        .to = take_word(&r, 4, bk_state_parse),
+        .mode = take_word(&r, 5, bk_mode_parse),
+        .cause = take_word(&r, 6, bk_cause_parse),
+        .generation = take_number(&r, 7, BK_NUMBER_END - 1),
+    };
+
+    take_text(&r, 2, line.service, sizeof line.service);
+    take_text(&r, 8, line.actor, sizeof line.actor);
+    take_text(&r, 9, line.text, sizeof line.text);
+    if (!r.is_good || !bk_past_is_sound(&line))
+        return false;
+    if (l->reader->past != NULL)
+        l->reader->past(l->reader->context, &line);
+    return true;
+}
+
 /* Tables in the order their rows are needed: numbers, then names, their values,
  * and at last the services that use them. The limits keep a swollen file from
  * taking all memory. */
@@ -264,6 +289,11 @@ static const struct {
 } loads[] = {
     {"meta", "SELECT key, value FROM meta LIMIT 100", load_number},
     {"history", "SELECT coalesce(max(seq), 0) FROM history", load_last_seq},
+    {"history",
+     "SELECT * FROM (SELECT seq, at_ms, service, from_state, to_state, mode,"
+     " reason, generation, actor, text FROM history"
+     " ORDER BY seq DESC LIMIT 256) ORDER BY seq",
+     load_past},
     {"forgotten",
      "SELECT name, generation FROM"
      " (SELECT * FROM forgotten ORDER BY seq DESC LIMIT 4096) ORDER BY seq",
@@ -277,6 +307,7 @@ static const struct {
      load_service},
 };
 _Static_assert(BK_FORGOTTEN == 4096, "as many as the query above asks for");
+_Static_assert(BK_PAST_COUNT == 256, "likewise");
 _Static_assert(STORE_NAMES_MAX == 131072, "likewise");
 
 static enum store_trouble

@@ -175,17 +175,17 @@ write_number(struct writer *w, const char *key, uint64_t value)
 }
 
 static void
-write_event(struct writer *w, const struct store_event *e)
+write_event(struct writer *w, const struct bk_past *e)
 {
     const enum store_statement put = STORE_PUT_EVENT;
 
     bind_number(w, put, 1, e->seq);
     bind_number(w, put, 2, (uint64_t)e->wall_ms);
     bind_text(w, put, 3, e->service);
-    bind_text(w, put, 4, bk_state_name(e->from));
-    bind_text(w, put, 5, bk_state_name(e->to));
-    bind_text(w, put, 6, bk_mode_name(e->mode));
-    bind_text(w, put, 7, bk_cause_name(e->cause));
+    bind_text(w, put, 4, bk_state_name((enum bk_state)e->from));
+    bind_text(w, put, 5, bk_state_name((enum bk_state)e->to));
+    bind_text(w, put, 6, bk_mode_name((enum bk_mode)e->mode));
+    bind_text(w, put, 7, bk_cause_name((enum bk_cause)e->cause));
     bind_number(w, put, 8, e->generation);
     bind_text(w, put, 9, e->actor);
     bind_text(w, put, 10, e->text);
@@ -198,7 +198,7 @@ write_history(struct writer *w, const struct store_box *box)
     uint64_t last = 0;
 
     for (size_t i = 0; i < box->event_count; i++) {
-        const struct store_event *e = store_box_event(box, i);
+        const struct bk_past *e = store_box_event(box, i);
 
         write_event(w, e);
         if (e->seq > last)

@@ -3,12 +3,12 @@
  * The history in the daemon's database, read without changing a thing. While a
  * daemon runs, it holds the file for itself alone. */
 #define _GNU_SOURCE
+#include "core/past.h"
 #include "tools/ctl_history.h"
 #include <errno.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* The layout this program knows (PRAGMA user_version). */
@@ -31,25 +31,12 @@ text_at(sqlite3_stmt *s, int column)
     return text != NULL ? text : "";
 }
 
-/* RFC 3339 in UTC with milliseconds. */
-static void
-put_instant(char *out, size_t size, int64_t at_ms)
-{
-    time_t seconds = (time_t)(at_ms / 1000);
-    struct tm day;
-    char date[40] = "";
-
-    if (gmtime_r(&seconds, &day) != NULL)
-        strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%S", &day);
-    snprintf(out, size, "%s.%03dZ", date, (int)(at_ms % 1000));
-}
-
 static json_t *
 read_row(sqlite3_stmt *s)
 {
-    char at[64];
+    char at[BK_INSTANT_SIZE];
 
-    put_instant(at, sizeof at, sqlite3_column_int64(s, 1));
+    bk_instant_format(sqlite3_column_int64(s, 1), at);
     return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s, s:s, s:I, s:s, s:s}",
                      "seq", (json_int_t)sqlite3_column_int64(s, 0), "at", at,
                      "service", text_at(s, 2), "from", text_at(s, 3), "to",

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/web_api.h"
 #include "tools/ctl_document.h"
+#include "tools/ctl_past.h"
 #include "tools/web_answer.h"
 #include "tools/web_live.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define JSON "application/json"
+#define HISTORY_DEFAULT 50
 
 /* The view, or an answer that says why there is none. */
 static const struct view *
@@ -78,6 +80,72 @@ web_api_status(struct web *web, const struct web_target *target,
         put_all(d, v);
     text = document_end(d);
     web_answer_heap(out, JSON, text, strlen(text));
+}
+
+/* How many lines ?limit= asks for. False: answered. */
+static bool
+read_limit(const struct web_target *target, uint64_t *limit,
+           struct web_answer *out)
+{
+    char text[WEB_VALUE_SIZE];
+    enum web_value value = web_target_value(target, "limit", text);
+
+    *limit = HISTORY_DEFAULT;
+    if (value == WEB_VALUE_ABSENT ||
+        (value == WEB_VALUE_GIVEN &&
+         bk_read_number(text, strlen(text), limit) && *limit >= 1 &&
+         *limit <= BK_PAST_COUNT))
+        return true;
+    web_answer_error(out, 400, "bad_request", "limit is 1 to 256, once");
+    return false;
+}
+
+/* The newest `limit` lines of a service (NULL: of all), newest last. */
+static char *
+write_history(const struct view *v, const char *service, uint64_t limit,
+              size_t *len)
+{
+    struct bk_past lines[BK_PAST_COUNT];
+    size_t count = past_read(v, lines);
+    struct document *d = document_new();
+    size_t first = count;
+
+    for (uint64_t left = limit; first > 0 && left > 0; first--) {
+        if (service == NULL || strcmp(lines[first - 1].service, service) == 0)
+            left--;
+    }
+    bk_json_open(&d->json, NULL, '{');
+    bk_json_open(&d->json, "history", '[');
+    for (size_t i = first; i < count; i++) {
+        if (service != NULL && strcmp(lines[i].service, service) != 0)
+            continue;
+        bk_past_row(&d->json, &lines[i]);
+        document_take(d);
+    }
+    bk_json_close(&d->json, ']');
+    bk_json_close(&d->json, '}');
+    return document_text(d, len);
+}
+
+void
+web_api_history(struct web *web, const struct web_target *target,
+                struct web_answer *out)
+{
+    char name[WEB_VALUE_SIZE];
+    const struct view *v;
+    uint64_t limit;
+    size_t len;
+    bool is_one;
+    char *text;
+
+    if (!read_service(target, name, &is_one, out) ||
+        !read_limit(target, &limit, out))
+        return;
+    v = see(web, out);
+    if (v == NULL)
+        return;
+    text = write_history(v, is_one ? name : NULL, limit, &len);
+    web_answer_heap(out, JSON, text, len);
 }
 
 void

@@ -7,6 +7,8 @@
 
 void web_api_status(struct web *web, const struct web_target *target,
                     struct web_answer *out);
+void web_api_history(struct web *web, const struct web_target *target,
+                     struct web_answer *out);
 void web_api_live(struct web *web, const struct web_target *target,
                   struct web_answer *out);
 void web_api_events(struct web *web, const struct web_target *target,

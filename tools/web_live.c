@@ -167,8 +167,8 @@ mix(uint64_t hash, const void *at, size_t bytes)
     return hash;
 }
 
-/* Of all that a row shows except the mere passing of time; but a window that has
- * calls in it forgets them slice by slice. Never 0. */
+/* Of all that a row shows except the mere passing of time; but windows and budget
+ * forget slice by slice. Never 0. */
 static uint64_t
 hash_of(const struct view_service *s, int64_t now_ns)
 {
@@ -177,9 +177,12 @@ hash_of(const struct view_service *s, int64_t now_ns)
         bk_window_totals(&s->record.breaker.window, &s->policy, now_ns);
     uint64_t slice =
         totals.calls > 0 && length_ns > 0 ? (uint64_t)(now_ns / length_ns) : 0;
+    uint64_t balance =
+        bk_budget_balance_ppm(&s->record.breaker.budget, &s->policy, now_ns);
     uint64_t hash = mix(1, &s->record, sizeof s->record);
 
     hash = mix(hash, &s->policy, sizeof s->policy);
+    hash = mix(hash, &balance, sizeof balance);
     return mix(hash, &slice, sizeof slice) | 1;
 }
 

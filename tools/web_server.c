@@ -194,8 +194,14 @@ static enum MHD_Result
 send_stream(struct web_server *s, struct MHD_Connection *c,
             struct connection *age, struct web_answer *a)
 {
-    struct MHD_Response *r = web_streams_open(s->streams, c);
+    const char *seen =
+        MHD_lookup_connection_value(c, MHD_HEADER_KIND, "Last-Event-ID");
+    uint64_t last_id = 0;
+    struct MHD_Response *r;
 
+    if (seen != NULL)
+        (void)bk_read_number(seen, strlen(seen), &last_id);
+    r = web_streams_open(s->streams, c, last_id);
     age->is_stream = r != NULL;
     if (r != NULL)
         return queue(c, a, r, true);

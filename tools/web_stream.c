@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "tools/web_stream.h"
+#include "tools/ctl_document.h"
 #include "tools/ctl_out.h"
+#include "tools/ctl_past.h"
 #include "tools/web_clock.h"
 #include <microhttpd.h>
 #include <stdlib.h>
@@ -17,6 +19,8 @@
  * the server keep its past. */
 #define WAITING_MAX 64
 #define WAITING_OCTETS_MAX (16U << 20)
+/* Of the lines that a listener missed, the newest are told: half its room. */
+#define MISSED_MAX (WAITING_MAX / 2)
 /* Octets handed to libmicrohttpd at once. */
 #define BLOCK_SIZE 16384
 
@@ -47,26 +51,54 @@ struct web_streams {
     unsigned count;
     int64_t ticked_ns;
     int64_t told_ns;
+    uint64_t last_seq; /* of the lines of history told */
     bool is_ending;
 };
 
 /* ---- events ---- */
 
-/* "event: NAME\ndata: JSON\n\n". Takes the JSON over; one holder. */
+/* HEAD, "data: ", JSON and an empty line. Takes the JSON over; one holder. */
 static struct event *
-make(const char *name, char *json, size_t len)
+make(const char *head, char *json, size_t len)
 {
     struct event *e = ctl_memory(NULL, sizeof *e);
-    size_t room = len + strlen(name) + 24;
-    int head;
+    size_t room = strlen(head) + len + sizeof "data: \n\n";
+    struct bk_text text;
 
     *e = (struct event){.holders = 1, .text = ctl_memory(NULL, room)};
-    head = snprintf(e->text, room, "event: %s\ndata: ", name);
-    memcpy(e->text + head, json, len);
-    memcpy(e->text + (size_t)head + len, "\n\n", 2);
-    e->len = (size_t)head + len + 2;
+    bk_text_init(&text, e->text, room);
+    bk_text_put(&text, head);
+    bk_text_put(&text, "data: ");
+    bk_text_put_n(&text, json, len);
+    bk_text_put(&text, "\n\n");
+    e->len = text.len;
     free(json);
     return e;
+}
+
+static struct event *
+make_state(char *json, size_t len)
+{
+    return make("event: state\n", json, len);
+}
+
+/* A browser that comes back says the last id it saw. */
+static struct event *
+make_transition(const struct bk_past *line)
+{
+    struct document *d = document_new();
+    char head[64];
+    struct bk_text text;
+    size_t len;
+    char *json;
+
+    bk_text_init(&text, head, sizeof head);
+    bk_text_put(&text, "event: transition\nid: ");
+    bk_text_put_u64(&text, line->seq);
+    bk_text_put_char(&text, '\n');
+    bk_past_row(&d->json, line);
+    json = document_text(d, &len);
+    return make(head, json, len);
 }
 
 static void
@@ -175,8 +207,39 @@ forget(void *context)
     free(s);
 }
 
+/* The number of the newest line of history; 0 without one. */
+static uint64_t
+newest(struct web_view *w)
+{
+    const struct view *v = web_view_now(w);
+    struct bk_past lines[BK_PAST_COUNT];
+    size_t count = v != NULL ? past_read(v, lines) : 0;
+
+    return count > 0 ? lines[count - 1].seq : 0;
+}
+
+/* Lines that were told to others since `last_id`. */
+static void
+tell_missed(struct stream *s, uint64_t last_id)
+{
+    const struct view *v = web_view_now(s->all->view);
+    struct bk_past lines[BK_PAST_COUNT];
+    size_t count = v != NULL ? past_read(v, lines) : 0;
+    size_t first = count > MISSED_MAX ? count - MISSED_MAX : 0;
+
+    for (size_t i = first; i < count; i++) {
+        if (lines[i].seq > last_id && lines[i].seq <= s->all->last_seq) {
+            struct event *e = make_transition(&lines[i]);
+
+            tell(s, e);
+            let_go(e);
+        }
+    }
+}
+
 struct MHD_Response *
-web_streams_open(struct web_streams *all, struct MHD_Connection *c)
+web_streams_open(struct web_streams *all, struct MHD_Connection *c,
+                 uint64_t last_id)
 {
     struct stream *s;
     struct MHD_Response *r;
@@ -196,10 +259,14 @@ web_streams_open(struct web_streams *all, struct MHD_Connection *c)
     }
     all->first = s;
     all->count++;
+    if (all->count == 1)
+        all->last_seq = newest(all->view);
     json = web_live_all(all->view, &len);
-    e = make("state", json, len);
+    e = make_state(json, len);
     tell(s, e);
     let_go(e);
+    if (last_id > 0)
+        tell_missed(s, last_id);
     return r;
 }
 
@@ -225,6 +292,24 @@ web_streams_free(struct web_streams **s)
     *s = NULL;
 }
 
+/* Lines of history that are new. One number after the other: a file that was
+ * begun anew counts from its own beginning. */
+static void
+tell_lines(struct web_streams *all)
+{
+    const struct view *v = web_view_now(all->view);
+    struct bk_past lines[BK_PAST_COUNT];
+    size_t count = v != NULL ? past_read(v, lines) : 0;
+    uint64_t last = count > 0 ? lines[count - 1].seq : 0;
+    size_t first = count > MISSED_MAX ? count - MISSED_MAX : 0;
+
+    for (size_t i = first; i < count; i++) {
+        if (lines[i].seq > all->last_seq)
+            tell_all(all, make_transition(&lines[i]));
+    }
+    all->last_seq = last;
+}
+
 void
 web_streams_tick(struct web_streams *all)
 {
@@ -237,12 +322,13 @@ web_streams_tick(struct web_streams *all)
         return;
     all->ticked_ns = now_ns;
     json = web_live_changes(&all->live, all->view, &len, &has_news);
-    if (!has_news && now_ns - all->told_ns < TELL_NS) {
+    if (has_news || now_ns - all->told_ns >= TELL_NS) {
+        all->told_ns = now_ns;
+        tell_all(all, make_state(json, len));
+    } else {
         free(json);
-        return;
     }
-    all->told_ns = now_ns;
-    tell_all(all, make("state", json, len));
+    tell_lines(all);
 }
 
 int

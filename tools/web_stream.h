@@ -19,15 +19,17 @@ struct web_streams *web_streams_new(struct web_view *view);
 /* All connections must be closed. */
 void web_streams_free(struct web_streams **s);
 
-/* An answer that goes on and on, beginning with everything. NULL when there are
+/* An answer that goes on and on, beginning with everything, then the lines of
+ * history after number `last_id` (0: none). NULL when there are
  * too many. The connection must be served by a daemon that can suspend. */
-struct MHD_Response *web_streams_open(struct web_streams *s,
-                                      struct MHD_Connection *c);
-/* Looks, and tells what is new; whether anything is due at all. */
-void web_streams_tick(struct web_streams *s);
+struct MHD_Response *web_streams_open(struct web_streams *all,
+                                      struct MHD_Connection *c,
+                                      uint64_t last_id);
+/* Looks when it is time to, and tells what is new. */
+void web_streams_tick(struct web_streams *all);
 /* Milliseconds to the next tick; -1 while nobody listens. */
-int web_streams_timeout_ms(const struct web_streams *s);
+int web_streams_timeout_ms(const struct web_streams *all);
 /* Lets every stream end: libmicrohttpd must not be stopped with one suspended. */
-void web_streams_end(struct web_streams *s);
+void web_streams_end(struct web_streams *all);
 
 #endif

@@ -69,6 +69,11 @@ publish(struct bk_segment *s, struct bk_fleet *f)
         bk_segment_put_lease(s, f, slot);
     bk_segment_put_policies(s, f);
     bk_segment_put_routes(s, f);
+    for (uint64_t seq = 300; seq < 303; seq++) {
+        struct bk_past line = {
+            .seq = seq, .to = BK_OPEN, .service = "llm", .actor = "-"};
+        bk_segment_put_past(s, &line);
+    }
     atomic_store(&s->header->next_id, bk_fleet_next_id(f));
 }
 
@@ -122,6 +127,9 @@ seal_all(struct bk_segment *s)
     for (size_t i = 0; i < LEASES; i++)
         seal(s->leases + i * BK_IMAGE_WORDS(struct bk_lease),
              BK_IMAGE_WORDS(struct bk_lease));
+    for (size_t i = 0; i < BK_PAST_COUNT; i++)
+        seal(s->past + i * BK_IMAGE_WORDS(struct bk_past),
+             BK_IMAGE_WORDS(struct bk_past));
     for (size_t i = 0; i < ROUTES; i++)
         seal(s->routes + i * BK_IMAGE_WORDS(struct bk_route),
              BK_IMAGE_WORDS(struct bk_route));
@@ -161,6 +169,19 @@ read_rest(const struct bk_segment *s)
     for (uint32_t i = 0; i <= SERVICES; i++)
         if (bk_segment_name(s, i, name))
             PROMISE(bk_name_is_valid(name, strlen(name)));
+    struct bk_past line;
+    for (uint32_t i = 0; i <= BK_PAST_COUNT; i++) {
+        char room[4096];
+        struct bk_text text;
+        struct bk_json json;
+        if (!bk_segment_read_past(s, i, &line))
+            continue;
+        PROMISE(line.seq % BK_PAST_COUNT == i);
+        bk_text_init(&text, room, sizeof(room));
+        bk_json_init(&json, &text);
+        bk_past_row(&json, &line);
+        PROMISE(!text.is_cut);
+    }
     struct bk_totals totals;
     bk_segment_read_totals(s, &totals);
     PROMISE(totals.messages < BK_NUMBER_END);

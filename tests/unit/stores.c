@@ -198,10 +198,10 @@ stores_service(const char *name, uint64_t generation)
     return saved;
 }
 
-struct store_event
+struct bk_past
 stores_event(const char *service, uint64_t seq)
 {
-    struct store_event event = {
+    struct bk_past event = {
         .seq = seq,
         .wall_ms = WALL + (int64_t)seq,
         .from = BK_CLOSED,

@@ -49,7 +49,7 @@ bool stores_listen(struct stores *t, int wait_ms);
 void stores_await(struct stores *t, uint64_t job);
 
 struct bk_saved stores_service(const char *name, uint64_t generation);
-struct store_event stores_event(const char *service, uint64_t seq);
+struct bk_past stores_event(const char *service, uint64_t seq);
 const struct bk_saved *stores_find(const struct stores *t, const char *name);
 /* Files in the directory whose name has `part` within. */
 int stores_count_files(const struct stores *t, const char *part);

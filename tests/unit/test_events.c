@@ -48,16 +48,16 @@ close_radio(void **state)
     return 0;
 }
 
-static struct store_event
+static struct bk_past
 make_event(uint64_t seq)
 {
-    struct store_event e = {.seq = seq,
-                            .wall_ms = 1700000000123,
-                            .from = BK_CLOSED,
-                            .to = BK_OPEN,
-                            .mode = BK_AUTO,
-                            .cause = BK_CAUSE_FAILURE_RATE,
-                            .generation = 4};
+    struct bk_past e = {.seq = seq,
+                        .wall_ms = 1700000000123,
+                        .from = BK_CLOSED,
+                        .to = BK_OPEN,
+                        .mode = BK_AUTO,
+                        .cause = BK_CAUSE_FAILURE_RATE,
+                        .generation = 4};
     memcpy(e.service, "gpt-4", 6);
     memcpy(e.actor, "-", 2);
     return e;
@@ -78,13 +78,13 @@ test_nothing_is_told_before_it_is_saved(void **state)
 {
     struct radio *r = *state;
     char text[1024];
-    struct store_event first = make_event(1);
-    struct store_event second = make_event(2);
-    events_put(r->events, 10, &first);
-    events_put(r->events, 11, &second);
-    events_saved(r->events, 9);
+    struct bk_past first = make_event(1);
+    struct bk_past second = make_event(2);
+    events_put(r->events, 10, &first, true);
+    events_put(r->events, 11, &second, true);
+    events_saved(r->events, 9, NULL, NULL);
     assert_int_equal(receive(r, text, sizeof(text)), -1);
-    events_saved(r->events, 10);
+    events_saved(r->events, 10, NULL, NULL);
     assert_int_equal(receive(r, text, sizeof(text)), 13);
     assert_string_equal(text, "breaker.gpt-4");
     receive(r, text, sizeof(text));
@@ -94,8 +94,38 @@ test_nothing_is_told_before_it_is_saved(void **state)
               "\"generation\":4,\"actor\":\"-\",\"at\":"
               "\"2023-11-14T22:13:20.123Z\"}");
     assert_int_equal(receive(r, text, sizeof(text)), -1);
-    events_saved(r->events, 11);
+    events_saved(r->events, 11, NULL, NULL);
     assert_int_equal(receive(r, text, sizeof(text)), 13);
+}
+
+static void
+note_saved(void *context, const struct bk_past *line)
+{
+    uint64_t *sum = context;
+    *sum = *sum * 10 + line->seq;
+}
+
+static void
+test_every_line_is_handed_on_and_transitions_are_told(void **state)
+{
+    struct radio *r = *state;
+    char text[1024];
+    uint64_t saved = 0;
+    for (uint64_t seq = 1; seq <= 3; seq++) {
+        struct bk_past e = make_event(seq);
+        events_put(r->events, seq, &e, seq != 2);
+    }
+    events_saved(r->events, 2, note_saved, &saved);
+    assert_int_equal(saved, 12);
+    events_saved(r->events, 3, note_saved, &saved);
+    assert_int_equal(saved, 123);
+    receive(r, text, sizeof(text));
+    receive(r, text, sizeof(text));
+    assert_int_equal(strncmp(text, "{\"seq\":1,", 9), 0);
+    receive(r, text, sizeof(text));
+    receive(r, text, sizeof(text));
+    assert_int_equal(strncmp(text, "{\"seq\":3,", 9), 0);
+    assert_int_equal(receive(r, text, sizeof(text)), -1);
 }
 
 static void
@@ -103,12 +133,12 @@ test_the_oldest_goes_when_too_many_wait(void **state)
 {
     struct radio *r = *state;
     for (uint64_t seq = 1; seq <= 10005; seq++) {
-        struct store_event e = make_event(seq);
-        events_put(r->events, seq, &e);
+        struct bk_past e = make_event(seq);
+        events_put(r->events, seq, &e, true);
     }
     assert_int_equal(events_dropped(r->events), 5);
     char text[1024];
-    events_saved(r->events, 6);
+    events_saved(r->events, 6, NULL, NULL);
     receive(r, text, sizeof(text));
     receive(r, text, sizeof(text));
     assert_int_equal(strncmp(text, "{\"seq\":6,", 9), 0);
@@ -120,6 +150,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_is_told_before_it_is_saved,
                                         open_radio, close_radio),
+        cmocka_unit_test_setup_teardown(
+            test_every_line_is_handed_on_and_transitions_are_told, open_radio,
+            close_radio),
         cmocka_unit_test_setup_teardown(test_the_oldest_goes_when_too_many_wait,
                                         open_radio, close_radio)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -190,10 +190,10 @@ a_damaged_header_is_not_attached(void **state)
     begin_fleet(4, 4, 4, 2);
     map();
     struct bk_segment_header *h = memory;
-    uint64_t *const fields[] = {&h->total_bytes, &h->words_at, &h->stamps_at,
-                                &h->buckets_at,  &h->names_at, &h->records_at,
-                                &h->evidence_at, &h->stats_at, &h->policies_at,
-                                &h->leases_at,   &h->routes_at};
+    uint64_t *const fields[] = {&h->total_bytes, &h->words_at,  &h->stamps_at,
+                                &h->buckets_at,  &h->names_at,  &h->records_at,
+                                &h->evidence_at, &h->stats_at,  &h->policies_at,
+                                &h->leases_at,   &h->routes_at, &h->past_at};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         *fields[i] += 64;
         refuse_attach(memory, bytes, "has a damaged header");
@@ -221,14 +221,16 @@ the_layout_has_no_overlap(void **state)
         (uintptr_t)(segment.stats + 5 * BK_STAT_WORDS),
         (uintptr_t)(segment.policies + 2 * BK_IMAGE_WORDS(struct bk_policy)),
         (uintptr_t)(segment.leases + 3 * BK_IMAGE_WORDS(struct bk_lease)),
-        (uintptr_t)(segment.routes + 1 * BK_IMAGE_WORDS(struct bk_route))};
+        (uintptr_t)(segment.routes + 1 * BK_IMAGE_WORDS(struct bk_route)),
+        (uintptr_t)(segment.past +
+                    BK_PAST_COUNT * BK_IMAGE_WORDS(struct bk_past))};
     const uintptr_t starts[] = {
         (uintptr_t)segment.words,   (uintptr_t)segment.stamps,
         (uintptr_t)segment.buckets, (uintptr_t)segment.names,
         (uintptr_t)segment.records, (uintptr_t)segment.evidence,
         (uintptr_t)segment.stats,   (uintptr_t)segment.policies,
         (uintptr_t)segment.leases,  (uintptr_t)segment.routes,
-        (uintptr_t)memory + bytes};
+        (uintptr_t)segment.past,    (uintptr_t)memory + bytes};
     for (size_t i = 0; i < COUNT_OF(starts); i++)
         assert_true(starts[i] >= ends[i]);
     assert_true(segment.bucket_count >= 10);

@@ -232,6 +232,42 @@ senseless_routes_are_not_read(void **state)
     assert_false(bk_segment_read_route(&segment, 0, &out));
 }
 
+static void
+senseless_lines_of_history_are_not_read(void **state)
+{
+    const struct bk_past good = {
+        .seq = 257, .to = BK_OPEN, .service = "llm", .actor = "-"};
+    struct bk_past bad[10];
+    struct bk_past out;
+    (void)state;
+    begin_fleet(1, 2, 2, 1);
+    map();
+    for (size_t i = 0; i < COUNT_OF(bad); i++)
+        bad[i] = good;
+    bad[0].seq = 256; /* belongs elsewhere */
+    bad[1].seq = BK_NUMBER_END + 1;
+    bad[2].from = BK_STATE_COUNT;
+    bad[3].to = UINT32_MAX;
+    bad[4].mode = BK_MODE_COUNT;
+    bad[5].cause = BK_CAUSE_COUNT;
+    bad[6].service[0] = '\0';
+    memset(bad[7].service, 'a', sizeof(bad[7].service));
+    memset(bad[8].text, 'a', sizeof(bad[8].text));
+    bad[9].generation = BK_NUMBER_END;
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
+        bk_image_store(segment.past + BK_IMAGE_WORDS(struct bk_past), &bad[i],
+                       sizeof(bad[i]));
+        assert_false(bk_segment_read_past(&segment, 1, &out));
+    }
+    bk_segment_put_past(&segment, &good);
+    assert_true(bk_segment_read_past(&segment, 1, &out));
+    assert_memory_equal(&out, &good, sizeof(out));
+    atomic_fetch_add(segment.past + BK_IMAGE_WORDS(struct bk_past) + 3, 1);
+    assert_false(bk_segment_read_past(&segment, 1, &out));
+    assert_false(bk_segment_read_past(&segment, 0, &out));
+    assert_false(bk_segment_read_past(&segment, BK_PAST_COUNT, &out));
+}
+
 int
 main(void)
 {
@@ -241,6 +277,7 @@ main(void)
         cmocka_unit_test(senseless_policies_are_not_read),
         cmocka_unit_test(senseless_leases_and_evidence_are_not_read),
         cmocka_unit_test(senseless_routes_are_not_read),
+        cmocka_unit_test(senseless_lines_of_history_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, end_map);
 }

@@ -49,6 +49,7 @@ assert_offset(size_t offset, const char *field)
 
 #define HEADER(field) \
     assert_offset(offsetof(struct bk_segment_header, field), #field)
+#define PAST(field) assert_offset(offsetof(struct bk_past, field), #field)
 #define RECORD(field) assert_offset(offsetof(struct bk_record, field), #field)
 
 static void
@@ -70,6 +71,7 @@ offsets_are_as_written(void **state)
     HEADER(policies_at);
     HEADER(leases_at);
     HEADER(routes_at);
+    HEADER(past_at);
     HEADER(boot_id);
     HEADER(time_namespace);
     HEADER(phase);
@@ -91,6 +93,16 @@ offsets_are_as_written(void **state)
     RECORD(is_configured);
     RECORD(used_ns);
     RECORD(breaker);
+    PAST(seq);
+    PAST(wall_ms);
+    PAST(generation);
+    PAST(from);
+    PAST(to);
+    PAST(mode);
+    PAST(cause);
+    PAST(service);
+    PAST(actor);
+    PAST(text);
 }
 
 static void
@@ -117,7 +129,9 @@ sizes_are_as_written(void **state)
     assert_size("policies", "policies", BK_IMAGE_WORDS(struct bk_policy));
     assert_size("leases", "leases", BK_IMAGE_WORDS(struct bk_lease));
     assert_size("routes", "routes", BK_IMAGE_WORDS(struct bk_route));
+    assert_size("past", "256", BK_IMAGE_WORDS(struct bk_past));
     assert_int_equal(BK_EVIDENCE_COUNT, 8);
+    assert_int_equal(BK_PAST_COUNT, 256);
 }
 
 static void

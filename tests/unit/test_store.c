@@ -305,7 +305,7 @@ static void
 history_is_told_newest_last(void **state)
 {
     struct stores *t = *state;
-    struct store_event event = stores_event("a", 1);
+    struct bk_past event = stores_event("a", 1);
 
     stores_must_open(t);
     ask(t, NULL, 10);
@@ -374,7 +374,7 @@ history_is_trimmed(void **state)
 
     stores_must_open(t);
     for (uint64_t seq = 1; seq <= end; seq++) {
-        struct store_event event = stores_event("a", seq);
+        struct bk_past event = stores_event("a", seq);
         uint64_t job = store_put_event(t->store, &event);
 
         if (seq % 5000 == 0 || seq == end)
@@ -402,7 +402,7 @@ too_many_events_are_counted(void **state)
 
     stores_must_open(t);
     for (uint64_t seq = 1; seq <= 10007; seq++) {
-        struct store_event event = stores_event("a", seq);
+        struct bk_past event = stores_event("a", seq);
 
         job = store_put_event(t->store, &event);
     }

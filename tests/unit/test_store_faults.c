@@ -164,7 +164,7 @@ static void
 a_failed_sync_begins_a_new_file(void **state)
 {
     struct stores *t = *state;
-    struct store_event event = stores_event("a", 1);
+    struct bk_past event = stores_event("a", 1);
     struct store_stats stats;
     uint64_t job;
 
@@ -412,7 +412,7 @@ on_a_slow_disk(struct stores *t)
     usleep(50000);
     from = now_s();
     for (int i = 0; i < 1000; i++) {
-        struct store_event event = stores_event("a", (uint64_t)i + 1);
+        struct bk_past event = stores_event("a", (uint64_t)i + 1);
 
         (void)store_put_event(t->store, &event);
         (void)put(t, "a", (uint64_t)i);
@@ -443,7 +443,7 @@ save_until_killed(struct stores *t, int fd, uint64_t round)
     if (!stores_open(t) || !load(t))
         _exit(1);
     for (;;) {
-        struct store_event event = stores_event("a", ++round);
+        struct bk_past event = stores_event("a", ++round);
         struct store_meta meta = {1, round, round};
         uint64_t job;
         char name[32];

@@ -370,7 +370,7 @@ fill(struct stores *t)
     stores_must_open(t);
     for (uint64_t i = 0; i < 40; i++) {
         struct bk_saved row = stores_service("", i);
-        struct store_event event = stores_event("a", i + 1);
+        struct bk_past event = stores_event("a", i + 1);
 
         (void)sprintf(row.name, "service-%llu", (unsigned long long)i);
         (void)store_put_service(t->store, &row, WALL);
