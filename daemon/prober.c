@@ -25,7 +25,7 @@ struct want {
 };
 
 struct change {
-    struct store_event event;
+    struct bk_past event;
     uint64_t until_ms;
 };
 
@@ -166,8 +166,7 @@ prober_set_hooks(struct prober *p, const struct message *hooks, uint32_t count)
 }
 
 void
-prober_tell(struct prober *p, const struct store_event *event,
-            uint64_t until_ms)
+prober_tell(struct prober *p, const struct bk_past *event, uint64_t until_ms)
 {
     if (p->hook_count == 0) {
         return;
@@ -270,7 +269,7 @@ send_changes(struct prober *p)
 {
     while (p->change_count > 0) {
         const struct change *c = &p->changes[p->change_first];
-        const struct store_event *e = &c->event;
+        const struct bk_past *e = &c->event;
         struct message m = {.kind = MESSAGE_EVENT,
                             .seq = e->seq,
                             .from = e->from,

@@ -36,7 +36,7 @@ void prober_look(struct prober *p, const struct bk_fleet *fleet, uint32_t slot);
 void prober_set_hooks(struct prober *p, const struct message *hooks,
                       uint32_t count);
 /* A change that is on disk. `until_ms`: wall clock, 0 when unknown. */
-void prober_tell(struct prober *p, const struct store_event *event,
+void prober_tell(struct prober *p, const struct bk_past *event,
                  uint64_t until_ms);
 
 /* Takes what the prober says and tells it what is new; starts it when there is
