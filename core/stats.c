@@ -37,6 +37,67 @@ bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
     bk_count(&s->duration_us[outcome], (uint64_t)(latency_ns / BK_NS_PER_US));
 }
 
+static void
+put_place(struct bk_text *out, enum bk_stat_axis axis, size_t place)
+{
+    switch (axis) {
+    case BK_BY_REASON:
+        bk_text_put(out, bk_deny_name((enum bk_deny)place));
+        break;
+    case BK_BY_OUTCOME:
+        bk_text_put(out, bk_outcome_name((enum bk_outcome)place));
+        break;
+    case BK_BY_CHANGE:
+        bk_text_put(out,
+                    bk_state_name((enum bk_state)(place / BK_STATE_COUNT)));
+        bk_text_put_char(out, '.');
+        bk_text_put(out,
+                    bk_state_name((enum bk_state)(place % BK_STATE_COUNT)));
+        break;
+    case BK_BY_DURATION:
+        if (place < BK_DURATION_BUCKETS - 1)
+            bk_text_put_u64(out, bk_duration_ends_ms[place]);
+        else
+            bk_text_put(out, "longer");
+        break;
+    }
+}
+
+void
+bk_stat_key(size_t word, struct bk_text *out)
+{
+    size_t row = BK_STAT_ROWS - 1;
+
+    BK_ASSERT(word < BK_STAT_WORDS);
+    while (bk_stat_rows[row].first > word)
+        row--;
+    bk_text_put(out, bk_stat_rows[row].name);
+    bk_text_put_char(out, '.');
+    put_place(out, bk_stat_rows[row].axis, word - bk_stat_rows[row].first);
+}
+
+size_t
+bk_stat_find(const char *key)
+{
+    const char *dot = strchr(key, '.');
+    size_t len = dot != NULL ? (size_t)(dot - key) : 0;
+
+    for (size_t i = 0; i < BK_STAT_ROWS; i++) {
+        const struct bk_stat_row *row = &bk_stat_rows[i];
+
+        for (size_t k = 0; bk_is(key, len, row->name) && k < row->words; k++) {
+            char room[BK_STAT_KEY_SIZE];
+            struct bk_text text;
+
+            bk_text_init(&text, room, sizeof room);
+            put_place(&text, row->axis, k);
+            if (strcmp(room, dot + 1) == 0)
+                return row->first + k;
+        }
+    }
+    return BK_STAT_WORDS;
+}
+
 uint64_t
 bk_stats_word(const struct bk_stats *s, size_t word)
 {

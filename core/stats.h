@@ -5,7 +5,7 @@
  * What is counted for metrics, each said once: of a service, beside the counters
  * of its status, and of the daemon as a whole. All are 64-bit words that stand
  * for themselves, so they are published word by word, without image or check. */
-#include "core/vocab.h"
+#include "core/text.h"
 
 /* Reasons a call, not a retry, can be denied for: up to `budget`. Place 0 is for
  * denials that a worker told without a reason. */
@@ -62,6 +62,12 @@ void bk_count(uint64_t *counter, uint64_t more);
 /* A call of known latency has ended. */
 void bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
                        int64_t latency_ns);
+#define BK_STAT_KEY_SIZE 40
+/* A word's name in the database, "rejected.open": of words, not of places, so that
+ * a later version with other places reads it still. */
+void bk_stat_key(size_t word, struct bk_text *out);
+/* The word of that name; BK_STAT_WORDS: none. */
+size_t bk_stat_find(const char *key);
 uint64_t bk_stats_word(const struct bk_stats *s, size_t word);
 void bk_stats_set(struct bk_stats *s, size_t word, uint64_t value);
 

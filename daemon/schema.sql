@@ -1,11 +1,12 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The database of breakerd, version 1 (PRAGMA user_version). Instants are
+-- The database of breakerd, version 2 (PRAGMA user_version). Instants are
 -- wall-clock milliseconds since 1970; words are those of the protocol.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Column stats: a JSON object, what is counted for metrics, zeros left out.
 CREATE TABLE services (
     name              TEXT PRIMARY KEY,
     state             TEXT NOT NULL,
@@ -19,7 +20,8 @@ CREATE TABLE services (
     override_reason   TEXT,
     override_actor    TEXT,
     counters          TEXT NOT NULL,    -- JSON object, name to count
-    saved_ms          INTEGER NOT NULL
+    saved_ms          INTEGER NOT NULL,
+    stats             TEXT NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
 
 CREATE TABLE settings (

@@ -32,8 +32,8 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_PUT_SERVICE] =
         "REPLACE INTO services (name, state, reason, generation, failed_rounds,"
         " open_until_ms, hold_until_ms, override_mode, override_until_ms,"
-        " override_reason, override_actor, counters, saved_ms)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+        " override_reason, override_actor, counters, saved_ms, stats)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
     [STORE_DROP_SERVICE] = "DELETE FROM services WHERE name = ?1",
     [STORE_PUT_SETTING] =
         "REPLACE INTO settings (service, key, value) VALUES (?1, ?2, ?3)",
@@ -210,9 +210,15 @@ check(struct store_file *f, struct bk_text *error)
     return trouble;
 }
 
-/* Tables and version in one transaction: a file that has one has both. */
+/* What each version of the tables adds to the one before, from version 2 on. */
+static const char *const additions[STORE_SCHEMA_VERSION - 1] = {
+    "ALTER TABLE services ADD COLUMN stats TEXT NOT NULL DEFAULT '{}';",
+};
+
+/* Tables and version in one transaction: a file that has one has both. From an
+ * older version only what came since is added. */
 static enum store_trouble
-create(struct store_file *f, struct bk_text *error)
+bring_up(struct store_file *f, int64_t version, struct bk_text *error)
 {
     char mark[128];
     enum store_trouble trouble = run(f, "BEGIN IMMEDIATE", error);
@@ -220,8 +226,12 @@ create(struct store_file *f, struct bk_text *error)
     (void)snprintf(mark, sizeof mark,
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
                    APPLICATION, STORE_SCHEMA_VERSION);
-    if (trouble == STORE_GOOD)
+    if (trouble == STORE_GOOD && version == 0)
         trouble = run(f, store_schema, error);
+    for (int64_t v = version; v > 0 && v < STORE_SCHEMA_VERSION; v++) {
+        if (trouble == STORE_GOOD)
+            trouble = run(f, additions[v - 1], error);
+    }
     if (trouble == STORE_GOOD)
         trouble = run(f, mark, error);
     if (trouble == STORE_GOOD)
@@ -269,8 +279,10 @@ migrate(struct store_file *f, struct bk_text *error)
         bk_text_put_char(error, ')');
         return STORE_LATER;
     }
-    if (version == 0 && tables == 0) {
-        trouble = create(f, error);
+    if ((version == 0 && tables == 0) ||
+        (version > 0 && version < STORE_SCHEMA_VERSION &&
+         application == APPLICATION)) {
+        trouble = bring_up(f, version, error);
         return trouble == STORE_GOOD ? prepare_all(f, error) : trouble;
     }
     trouble =

@@ -7,7 +7,9 @@
 #include "daemon/store_box.h"
 #include <sqlite3.h>
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
+/* Among what is counted for metrics: the time open, in microseconds. */
+#define STORE_OPEN_KEY "open_us"
 #define STORE_HISTORY_ROWS 100000
 /* Rows one answer may hold. */
 #define STORE_HISTORY_ANSWER 10000

@@ -11,6 +11,9 @@
  * nanoseconds still fit. */
 #define MS_MAX (BK_NEVER / BK_NS_PER_MS / 2)
 
+/* The longest time open that is believed; its nanoseconds still fit. */
+#define OPEN_US_MAX (UINT64_C(1) << 52)
+
 /* A load under way. */
 struct loader {
     struct store_file *file;
@@ -18,7 +21,7 @@ struct loader {
     struct store_meta *meta;
     int64_t wall_ms;
     struct bk_text *error;
-    sqlite3_stmt *counters; /* one row a counter */
+    sqlite3_stmt *numbers; /* one row a number of a JSON object */
 };
 
 /* Text of a column, NULL when it is something else or has a NUL within. */
@@ -133,38 +136,51 @@ take_override(struct row *r, const struct loader *l, int64_t saved_ms,
 }
 
 static void
-set_counter(struct bk_counters *counters, const char *name, uint64_t value)
+set_counter(struct bk_saved *saved, const char *name, uint64_t value)
 {
     for (size_t i = 0; i < BK_COUNTER_COUNT; i++) {
         if (strcmp(bk_counter_rows[i].name, name) == 0)
-            memcpy((char *)counters + bk_counter_rows[i].offset, &value,
+            memcpy((char *)&saved->counters + bk_counter_rows[i].offset, &value,
                    sizeof value);
     }
 }
 
-/* Counters an older or newer version wrote are not missed; text that is no JSON
+static void
+set_stat(struct bk_saved *saved, const char *name, uint64_t value)
+{
+    size_t word = bk_stat_find(name);
+
+    if (word < BK_STAT_WORDS)
+        bk_stats_set(&saved->stats, word, value);
+    else if (strcmp(name, STORE_OPEN_KEY) == 0)
+        saved->open_ns =
+            (int64_t)(value < OPEN_US_MAX ? value : OPEN_US_MAX) * BK_NS_PER_US;
+}
+
+/* Numbers an older or newer version wrote are not missed; text that is no JSON
  * makes the row a bad one. */
 static void
-take_counters(struct row *r, const struct loader *l, struct bk_counters *out)
+take_numbers(struct row *r, const struct loader *l, int column,
+             void (*set)(struct bk_saved *, const char *, uint64_t),
+             struct bk_saved *out)
 {
-    const char *json = text_at(r->st, 11);
+    const char *json = text_at(r->st, column);
     int code = SQLITE_DONE;
 
     if (json == NULL)
         r->is_good = false;
     if (!r->is_good)
         return;
-    (void)sqlite3_bind_text(l->counters, 1, json, -1, SQLITE_STATIC);
-    while ((code = sqlite3_step(l->counters)) == SQLITE_ROW) {
-        const char *name = text_at(l->counters, 0);
+    (void)sqlite3_bind_text(l->numbers, 1, json, -1, SQLITE_STATIC);
+    while ((code = sqlite3_step(l->numbers)) == SQLITE_ROW) {
+        const char *name = text_at(l->numbers, 0);
         uint64_t value;
 
-        if (name != NULL &&
-            number_at(l->counters, 1, BK_NUMBER_END - 1, &value))
-            set_counter(out, name, value);
+        if (name != NULL && number_at(l->numbers, 1, BK_NUMBER_END - 1, &value))
+            set(out, name, value);
     }
     r->is_good = code == SQLITE_DONE;
-    (void)sqlite3_reset(l->counters);
+    (void)sqlite3_reset(l->numbers);
 }
 
 /* A row of services; true when it went to the reader. */
@@ -189,7 +205,8 @@ load_service(const struct loader *l, sqlite3_stmt *st)
     if (saved.state != BK_OPEN)
         saved.open_left_ns = 0;
     take_override(&r, l, saved_ms, &saved.override);
-    take_counters(&r, l, &saved.counters);
+    take_numbers(&r, l, 11, set_counter, &saved);
+    take_numbers(&r, l, 13, set_stat, &saved);
     if (r.is_good && l->reader->service != NULL)
         l->reader->service(l->reader->context, &saved);
     return r.is_good;
@@ -303,7 +320,7 @@ static const struct {
     {"services",
      "SELECT name, state, reason, generation, failed_rounds, open_until_ms,"
      " hold_until_ms, override_mode, override_until_ms, override_reason,"
-     " override_actor, counters, saved_ms FROM services LIMIT 131072",
+     " override_actor, counters, saved_ms, stats FROM services LIMIT 131072",
      load_service},
 };
 _Static_assert(BK_FORGOTTEN == 4096, "as many as the query above asks for");
@@ -347,12 +364,12 @@ store_file_load(struct store_file *f, int64_t wall_ms,
                        .wall_ms = wall_ms,
                        .error = error};
     enum store_trouble trouble = store_prepare(
-        f, "SELECT key, value FROM json_each(?1)", &l.counters, error);
+        f, "SELECT key, value FROM json_each(?1)", &l.numbers, error);
 
     for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
         if (trouble == STORE_GOOD)
             trouble = load_table(&l, i);
     }
-    (void)sqlite3_finalize(l.counters);
+    (void)sqlite3_finalize(l.numbers);
     return trouble;
 }

@@ -85,6 +85,30 @@ put_counters(const struct bk_counters *counters, struct bk_text *out)
     bk_json_close(&json, '}');
 }
 
+/* Zeros are most of them, and left out. */
+static void
+put_stats(const struct bk_saved *saved, struct bk_text *out)
+{
+    struct bk_json json;
+
+    bk_json_init(&json, out);
+    bk_json_open(&json, NULL, '{');
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        char room[BK_STAT_KEY_SIZE];
+        struct bk_text key;
+        uint64_t value = bk_stats_word(&saved->stats, i);
+
+        if (value == 0)
+            continue;
+        bk_text_init(&key, room, sizeof room);
+        bk_stat_key(i, &key);
+        bk_json_u64(&json, room, value);
+    }
+    bk_json_u64(&json, STORE_OPEN_KEY,
+                (uint64_t)(saved->open_ns / BK_NS_PER_US));
+    bk_json_close(&json, '}');
+}
+
 /* Columns left unbound are NULL: no override, or one without end. */
 static void
 bind_override(struct writer *w, const struct bk_override *o, int64_t wall_ms)
@@ -105,10 +129,13 @@ write_row(struct writer *w, const struct bk_saved *s, int64_t wall_ms)
 {
     const enum store_statement put = STORE_PUT_SERVICE;
     char counters[BK_COUNTER_COUNT * 40 + 8];
+    char stats[(BK_STAT_WORDS + 1) * (BK_STAT_KEY_SIZE + 24)];
     struct bk_text text;
 
     bk_text_init(&text, counters, sizeof counters);
     put_counters(&s->counters, &text);
+    bk_text_init(&text, stats, sizeof stats);
+    put_stats(s, &text);
     bind_text(w, put, 1, s->name);
     bind_text(w, put, 2, bk_state_name((enum bk_state)s->state));
     bind_text(w, put, 3, bk_cause_name((enum bk_cause)s->cause));
@@ -121,6 +148,7 @@ write_row(struct writer *w, const struct bk_saved *s, int64_t wall_ms)
     bind_override(w, &s->override, wall_ms);
     bind_text(w, put, 12, counters);
     bind_number(w, put, 13, (uint64_t)wall_ms);
+    bind_text(w, put, 14, stats);
     run(w, put);
     /* A name that is back is no longer forgotten. */
     bind_text(w, STORE_DROP_FORGOTTEN, 1, s->name);

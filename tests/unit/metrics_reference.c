@@ -30,7 +30,7 @@ print_start(void)
         "a file is never seen; a timer or cron runs:\n\n"
         "```console\n"
         "$ breakerctl metrics --file breakerd.prom\n"
-        "$ grep ^breakerd_up breakerd.prom\n"
+        "$ grep '^breakerd_up ' breakerd.prom\n"
         "breakerd_up 1\n"
         "```\n\n"
         "Rules and alerts are in `deploy/prometheus/rules.yml`, a dashboard in\n"

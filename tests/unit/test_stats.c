@@ -248,6 +248,32 @@ rows_cover_every_word(void **state)
         assert_true(bk_duration_ends_ms[i] > bk_duration_ends_ms[i - 1]);
 }
 
+static void
+every_word_has_a_name_of_its_own(void **state)
+{
+    char key[BK_STAT_KEY_SIZE];
+    struct bk_text text;
+    (void)state;
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        bk_text_init(&text, key, sizeof(key));
+        bk_stat_key(i, &text);
+        assert_false(text.is_cut);
+        assert_int_equal(bk_stat_find(key), i);
+    }
+    assert_int_equal(bk_stat_find("rejected.open"), BK_DENY_OPEN);
+    assert_int_equal(bk_stat_find("transitions.half_open.closed"),
+                     offsetof(struct bk_stats, transitions) / 8 +
+                         BK_HALF_OPEN * BK_STATE_COUNT + BK_CLOSED);
+    assert_int_equal(bk_stat_find("duration.60000"),
+                     offsetof(struct bk_stats, duration) / 8 + 11);
+    assert_int_equal(bk_stat_find("duration.longer"),
+                     offsetof(struct bk_stats, duration) / 8 + 12);
+    assert_int_equal(bk_stat_find("rejected.whim"), BK_STAT_WORDS);
+    assert_int_equal(bk_stat_find("rejected"), BK_STAT_WORDS);
+    assert_int_equal(bk_stat_find("rejected."), BK_STAT_WORDS);
+    assert_int_equal(bk_stat_find(""), BK_STAT_WORDS);
+}
+
 int
 main(void)
 {
@@ -262,6 +288,7 @@ main(void)
         cmocka_unit_test(counts_survive_a_loss),
         cmocka_unit_test(words_of_shared_memory_stand_alone),
         cmocka_unit_test(rows_cover_every_word),
+        cmocka_unit_test(every_word_has_a_name_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, end_map);
 }

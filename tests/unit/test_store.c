@@ -94,6 +94,10 @@ put_everything(struct stores *t)
                      .reason = "maintenance \"now\"; DROP TABLE x",
                      .actor = "0:0:4711"},
         .counters = {.allowed = 1, .denied = 2, .opened = 12},
+        .open_ns = SECONDS(7),
+        .stats = {.rejected = {[BK_DENY_OPEN] = BK_NUMBER_END - 1},
+                  .transitions = {[1] = 12},
+                  .duration = {[BK_DURATION_BUCKETS - 1] = 3}},
     };
     struct bk_saved half = stores_service("half", 4);
     struct bk_saved bypass = stores_service("bypass", 5);
@@ -110,6 +114,31 @@ put_everything(struct stores *t)
     (void)store_put_setting(t->store, "half", "retry_on", "failure,timeout");
     (void)store_put_forgotten(t->store, "gone", 41);
     stores_await(t, store_put_meta(t->store, &meta));
+}
+
+/* Version 1 knew nothing of metrics. */
+static void
+an_old_file_is_brought_up(void **state)
+{
+    struct stores *t = *state;
+    const struct bk_saved *row;
+
+    stores_must_open(t);
+    put_everything(t);
+    stores_close(t);
+    stores_sql(t, "ALTER TABLE services DROP COLUMN stats;"
+                  "PRAGMA user_version = 1");
+    stores_must_open(t);
+    assert_int_equal(stores_count_files(t, "corrupt"), 0);
+    assert_int_equal(t->service_count, 3);
+    row = stores_find(t, "llm/gpt-4");
+    assert_int_equal(row->counters.opened, 12);
+    assert_int_equal(row->open_ns, 0);
+    assert_int_equal(row->stats.transitions[1], 0);
+    put_everything(t);
+    stores_again(t, WALL);
+    row = stores_find(t, "llm/gpt-4");
+    assert_int_equal(row->stats.transitions[1], 12);
 }
 
 static void
@@ -139,6 +168,11 @@ what_was_saved_comes_back(void **state)
     assert_int_equal(row->counters.denied, 2);
     assert_int_equal(row->counters.success, 0);
     assert_int_equal(row->counters.opened, 12);
+    assert_int_equal(row->open_ns, SECONDS(7));
+    assert_true(row->stats.rejected[BK_DENY_OPEN] == BK_NUMBER_END - 1);
+    assert_int_equal(row->stats.rejected[BK_DENY_RAMP], 0);
+    assert_int_equal(row->stats.transitions[1], 12);
+    assert_int_equal(row->stats.duration[BK_DURATION_BUCKETS - 1], 3);
     row = stores_find(t, "half");
     assert_int_equal(row->state, BK_HALF_OPEN);
     assert_int_equal(row->open_left_ns, 0);
@@ -546,6 +580,7 @@ main(void)
         TEST(a_new_file_is_empty),
         TEST(directories_and_files_are_ours_alone),
         TEST(there_is_no_shared_memory_file),
+        TEST(an_old_file_is_brought_up),
         TEST(what_was_saved_comes_back),
         TEST(times_go_on_while_nothing_runs),
         TEST(a_clock_set_back_lengthens_nothing),

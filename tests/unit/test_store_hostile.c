@@ -95,14 +95,14 @@ a_newer_file_is_left_alone(void **state)
 
     stores_must_open(t);
     stores_close(t);
-    stores_sql(t, "PRAGMA user_version = 2");
+    stores_sql(t, "PRAGMA user_version = 3");
     assert_false(stores_open(t));
     assert_non_null(strstr(t->error, "it was written by a newer breakerd (its "
-                                     "tables are of version 2, this one knows "
-                                     "1)"));
+                                     "tables are of version 3, this one knows "
+                                     "2)"));
     assert_non_null(strstr(t->error, t->path));
     assert_int_equal(stores_count_files(t, "corrupt"), 0);
-    stores_sql(t, "PRAGMA user_version = 1");
+    stores_sql(t, "PRAGMA user_version = 2");
     stores_must_open(t);
 }
 
@@ -281,6 +281,20 @@ services_that_make_no_sense_are_skipped(void **state)
     assert_int_equal(t->services[0].counters.success, 0);
     assert_int_equal(t->services[0].counters.opened, 0);
     assert_int_equal(stores_count_files(t, "corrupt"), 0);
+    stores_close(t);
+    stores_sql(t, "UPDATE services SET stats ="
+                  " '{\"rejected.open\":5,\"rejected.ramp\":-1,\"unheard\":7,"
+                  "\"duration.5\":1.5,\"open_us\":9007199254740991}'"
+                  " WHERE name = 'q'");
+    stores_must_open(t);
+    assert_int_equal(t->services[0].stats.rejected[BK_DENY_OPEN], 5);
+    assert_int_equal(t->services[0].stats.rejected[BK_DENY_RAMP], 0);
+    assert_int_equal(t->services[0].stats.duration[0], 0);
+    assert_true(t->services[0].open_ns > 0);
+    stores_close(t);
+    stores_sql(t, "UPDATE services SET stats = '{' WHERE name = 'q'");
+    stores_must_open(t);
+    assert_int_equal(t->service_count, 0);
 }
 
 static void
