@@ -47,10 +47,10 @@ foreach(library breaker_cache breaker_cache_static)
 endforeach()
 install(TARGETS breaker_cache breaker_cache_static EXPORT breakerTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client
-            NAMELINK_COMPONENT client
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client)
+            NAMELINK_COMPONENT client-dev
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client-dev)
 install(FILES ${PROJECT_SOURCE_DIR}/include/breaker/cache.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker COMPONENT client)
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker COMPONENT client-dev)
 configure_file(breaker-cache.pc.in breaker-cache.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/breaker-cache.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client)
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client-dev)

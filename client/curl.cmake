@@ -45,14 +45,10 @@ set_target_properties(breaker_curl_static PROPERTIES
 
 install(TARGETS breaker_curl breaker_curl_static EXPORT breakerTargets
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client
-            NAMELINK_COMPONENT client
-    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client)
+            NAMELINK_COMPONENT client-dev
+    ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT client-dev)
 install(FILES ${PROJECT_SOURCE_DIR}/include/breaker/curl.h
-    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker COMPONENT client)
+    DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/breaker COMPONENT client-dev)
 configure_file(breaker-curl.pc.in breaker-curl.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/breaker-curl.pc
-    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client)
-if(EXISTS ${PROJECT_SOURCE_DIR}/docs/man/libbreaker-curl.3)
-    install(FILES ${PROJECT_SOURCE_DIR}/docs/man/libbreaker-curl.3
-        DESTINATION ${CMAKE_INSTALL_MANDIR}/man3 COMPONENT client)
-endif()
+    DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT client-dev)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# breakerctl, the operator's tool, and the manual pages that belong to it and to
-# the daemon.
+# breakerctl, the operator's tool.
 add_executable(breakerctl
     breakerctl.c ctl_args.c ctl_ask.c ctl_check.c ctl_config.c ctl_doctor.c
     ctl_doctor_daemon.c ctl_doctor_files.c ctl_document.c ctl_events.c ctl_evidence.c
@@ -13,8 +12,3 @@ target_compile_definitions(breakerctl PRIVATE
 target_link_libraries(breakerctl PRIVATE
     breaker_static bk_metrics bk_core PkgConfig::ZMQ PkgConfig::SQLITE PkgConfig::JANSSON)
 install(TARGETS breakerctl RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(page breakerctl.1 breakerd.8 breakerd.conf.5)
-    string(REGEX REPLACE "^.*\\." "" section ${page})
-    install(FILES ${PROJECT_SOURCE_DIR}/docs/man/${page}
-            DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
-endforeach()

@@ -4,6 +4,7 @@ add_executable(flaky-upstream
     flaky-upstream.c upstream_script.c upstream_tally.c upstream_http.c
     upstream_conn.c upstream_port.c upstream_play.c upstream_server.c)
 target_link_libraries(flaky-upstream PRIVATE bk_core)
+install(TARGETS flaky-upstream RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 
 add_executable(quickstart_report quickstart_report.c)
 target_link_libraries(quickstart_report PRIVATE PkgConfig::JANSSON)

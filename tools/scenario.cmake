@@ -7,3 +7,4 @@ add_executable(breaker-scenario
     link.c link_probe.c)
 target_link_libraries(breaker-scenario PRIVATE
     bk_core PkgConfig::JANSSON PkgConfig::ZMQ m)
+install(TARGETS breaker-scenario RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
