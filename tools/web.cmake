@@ -24,5 +24,5 @@ add_executable(breakerweb ${web_files}
     web_options.c web_paths.c web_request.c web_server.c web_socket.c web_stream.c
     web_view.c
     ctl_document.c ctl_out.c ctl_past.c ctl_place.c ctl_view.c link_probe.c)
-target_link_libraries(breakerweb PRIVATE bk_core PkgConfig::MICROHTTPD)
+target_link_libraries(breakerweb PRIVATE bk_metrics bk_core PkgConfig::MICROHTTPD)
 install(TARGETS breakerweb RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

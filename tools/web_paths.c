@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/web_paths.h"
 #include "tools/ctl_out.h"
+#include "tools/metrics.h"
 #include "tools/web_answer.h"
 #include "tools/web_api.h"
 #include "tools/web_files.h"
@@ -37,6 +38,26 @@ tell_ready(struct web *web, const struct web_target *target,
     out->status = 503;
 }
 
+static void
+tell_metrics(struct web *web, const struct web_target *target,
+             struct web_answer *out)
+{
+    enum metrics_dialect dialect = METRICS_NATIVE;
+    char name[WEB_VALUE_SIZE];
+    enum web_value value = web_target_value(target, "compat", name);
+    size_t len;
+    char *text;
+
+    if (value == WEB_VALUE_BAD ||
+        (value == WEB_VALUE_GIVEN && !metrics_dialect_parse(name, &dialect))) {
+        web_answer_error(out, 400, "bad_request",
+                         "compat is resilience4j, once");
+        return;
+    }
+    text = metrics_text(web_view_now(&web->view), dialect, &len);
+    web_answer_heap(out, METRICS_TYPE, text, len);
+}
+
 #define FILE_AT(path, help, text, type)      \
     {                                        \
         path, help, {NULL}, NULL, text, type \
@@ -57,6 +78,9 @@ const struct web_path web_paths[] = {
             "application/yaml; charset=utf-8"),
     MADE_AT("/healthz", "200 while this process lives", tell_alive, NULL),
     MADE_AT("/readyz", "200 while breakerd serves, else 503", tell_ready, NULL),
+    MADE_AT("/metrics",
+            "for Prometheus; ?compat=resilience4j: under that one's names",
+            tell_metrics, "compat", NULL),
     MADE_AT("/api/v1/status",
             "the status JSON; ?service=NAME: one, with evidence",
             web_api_status, "service", NULL),

@@ -50,6 +50,46 @@ class Answer:
         return f"{self.status} {self.headers} {self.body[:300]!r}"
 
 
+class Stream:
+    """Server-sent events, as they come."""
+
+    def __init__(self, web, *headers):
+        self.socket = web.connect()
+        lines = ["GET /api/v1/events HTTP/1.1",
+                 f"Host: 127.0.0.1:{web.port}", *headers, "", ""]
+        self.socket.sendall("\r\n".join(lines).encode())
+        self.file = self.socket.makefile("rb")
+        self.status = int(self.file.readline().split()[1])
+        while self.file.readline() not in (b"\r\n", b""):
+            pass
+        self.text = b""
+
+    def next(self):
+        """(name, document) of the next event."""
+        while b"\n\n" not in self.text:
+            size = int(self.file.readline(), 16)
+            assert size > 0, "the stream ended"
+            self.text += self.file.read(size)
+            self.file.readline()
+        event, _, self.text = self.text.partition(b"\n\n")
+        fields = dict(line.split(": ", 1)
+                      for line in event.decode().splitlines())
+        document = json.loads(fields["data"])
+        if fields["event"] == "transition":
+            assert fields["id"] == str(document["seq"])
+        return fields["event"], document
+
+    def close(self):
+        self.file.close()
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
 class Web:
     """One breakerweb for the instance in `directory`."""
 
@@ -100,6 +140,9 @@ class Web:
                  f"Host: {host or f'127.0.0.1:{self.port}'}",
                  "Connection: close", *headers, "", ""]
         return self.send("\r\n".join(lines).encode("latin-1"))
+
+    def events(self, *headers):
+        return Stream(self, *headers)
 
     def stop(self):
         if self.process.poll() is None:

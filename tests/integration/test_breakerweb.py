@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """breakerweb as a program and as an API: starting, answering, ending, and what it
 says while the daemon comes and goes."""
+import json
 import os
+import re
 import signal
 import socket
 import tempfile
@@ -178,8 +180,168 @@ class Api(WebCase):
             self.assertEqual(answer.json()["error"]["code"], code)
             self.assert_headers(answer)
 
+    def test_history(self):
+        self.trip("gpt-4")
+        self.home.operator().ask("TRIP claude - <img src=x onerror=alert(1)>")
+        self.home.operator().ask("SET claude failure_threshold 3")
+
+        def lines():
+            rows = self.page.get("/api/v1/history").json()["history"]
+            return rows if len(rows) == 3 else None
+        opened, forced, setting = until(lines, "three lines of history")
+        self.assertEqual((opened["service"], opened["from"], opened["to"],
+                          opened["reason"], opened["actor"]),
+                         ("gpt-4", "closed", "open", "consecutive_failures", "-"))
+        self.assertEqual((forced["service"], forced["mode"], forced["reason"],
+                          forced["text"]),
+                         ("claude", "forced_open", "operator",
+                          "<img src=x onerror=alert(1)>"))
+        self.assertRegex(forced["actor"], r"^\d+:\d+:\d+$")
+        self.assertEqual(setting["service"], "claude")
+        asked = self.home.operator().ask("HISTORY * 10")
+        self.assertEqual(json.loads(asked[3:])["history"],
+                         [opened, forced, setting])
+        get = self.page.get
+        self.assertEqual(get("/api/v1/history?limit=1").json()["history"],
+                         [setting])
+        self.assertEqual(
+            get("/api/v1/history?service=gpt-4&limit=5").json()["history"],
+            [opened])
+        self.assertEqual(get("/api/v1/history?service=none").json()["history"],
+                         [])
+        for query in ("limit=0", "limit=257", "limit=x", "limit=",
+                      "limit=1&limit=1", "service=%20"):
+            self.assertEqual(get("/api/v1/history?" + query).status, 400, query)
+        # It is in the segment, so it outlives the daemon, in whatever way.
+        self.home.kill()
+        self.assertEqual(get("/api/v1/history").json()["history"],
+                         [opened, forced, setting])
+        os.unlink(self.home.segment_path)
+        self.home.start()
+        self.assertEqual(until(lines, "history from the database"),
+                         [opened, forced, setting])
+
+    def test_history_goes_on_without_its_database(self):
+        self.home.operator().ask("TRIP a - one")
+        until(lambda: self.page.get("/api/v1/history").json()["history"],
+              "a line of history")
+        self.home.kill()
+        for name in os.listdir(self.home.db_dir):
+            os.unlink(os.path.join(self.home.db_dir, name))
+        self.home.start()
+        self.home.operator().ask("TRIP b - two")
+
+        def texts():
+            rows = self.page.get("/api/v1/history").json()["history"]
+            said = [row["text"] for row in rows if row["text"]]
+            return said if len(said) > 1 else None
+        self.assertEqual(until(texts, "both lines"), ["one", "two"])
+
+    def test_live(self):
+        self.trip("gpt-4")
+        document = self.page.get("/api/v1/live").json()
+        self.assertTrue(document["full"])
+        self.assertIsNone(document["trouble"])
+        self.assertLess(document["heartbeat_age_ms"], 5000)
+        (status, more), = document["services"]
+        self.assertEqual((status["name"], status["state"]), ("gpt-4", "open"))
+        self.assertEqual(len(more["slices"]), 10)
+        self.assertEqual([sum(part) for part in zip(*more["slices"])], [5, 5])
+        self.assertEqual(more["rules"]["failure_threshold"], 5)
+        self.home.kill()
+
+        def trouble():
+            return self.page.get("/api/v1/live").json()["trouble"]
+        self.assertIn("heartbeat", until(trouble, "a killed daemon"))
+
+    def test_events(self):
+        self.trip("earlier")
+        until(lambda: self.page.get("/api/v1/history").json()["history"],
+              "a line of history")
+        stream = self.page.events()
+        self.addCleanup(stream.close)
+        name, first = stream.next()
+        self.assertEqual((name, first["full"], len(first["services"])),
+                         ("state", True, 1))
+        self.trip("gpt-4")
+        told = {}
+        while len(told) < 2:
+            name, data = stream.next()
+            if name == "transition" or any(
+                    status["name"] == "gpt-4" for status, _ in data["services"]):
+                told[name] = data
+        self.assertEqual((told["transition"]["service"],
+                          told["transition"]["to"]), ("gpt-4", "open"))
+        self.assertFalse(told["state"]["full"])
+        # Whoever comes back hears what was missed.
+        seq = told["transition"]["seq"]
+        again = self.page.events(f"Last-Event-ID: {seq - 1}")
+        self.addCleanup(again.close)
+        self.assertEqual(again.next()[0], "state")
+        self.assertEqual(again.next(), ("transition", told["transition"]))
+        self.home.operator().ask("FORGET gpt-4")
+        until(lambda: "gpt-4" in stream.next()[1].get("gone", ()),
+              "a name that is gone", every_s=0)
+        self.home.kill()
+        until(lambda: stream.next()[1].get("trouble"), "word of the daemon",
+              every_s=0)
+        # Suspended or not, none keeps the server from ending.
+        self.assertEqual(self.page.stop(), 0, self.page.said())
+
+    def test_streams_are_bounded(self):
+        streams = [self.page.events() for _ in range(16)]
+        for stream in streams:
+            self.addCleanup(stream.close)
+            stream.next()
+        refused = self.page.get("/api/v1/events")
+        self.assertEqual(refused.status, 503)
+        self.assertIn("/api/v1/live", refused.json()["error"]["text"])
+        streams[0].close()
+
+        def room():
+            with self.page.events() as stream:
+                return stream.status == 200
+        until(room, "a stream that went to make room")
+
+    def test_metrics(self):
+        self.trip("gpt-4")
+        answer = self.page.get("/metrics")
+        self.assertEqual(answer.status, 200)
+        self.assertEqual(answer.header("content-type"),
+                         "text/plain; version=0.0.4; charset=utf-8")
+        self.assertIn(b'breakerd_circuit_state{service="gpt-4"} 1\n',
+                      answer.body)
+        answer = self.page.get("/metrics?compat=resilience4j")
+        self.assertIn(b"resilience4j_circuitbreaker_state", answer.body)
+        for query in ("compat=x", "compat=", "other=1"):
+            self.assertEqual(self.page.get("/metrics?" + query).status, 400)
+
+    def test_the_page_and_its_files(self):
+        for path, kind in (("/", "text/html"), ("/style.css", "text/css"),
+                           ("/app.js", "text/javascript"),
+                           ("/icon.svg", "image/svg+xml")):
+            answer = self.page.get(path)
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.header("content-type").startswith(kind))
+            self.assert_headers(answer)
+            # Nothing of another place, nothing inline: the policy forbids it.
+            text = answer.body.decode()
+            places = set(re.findall(r"https?://[^\s\"')]+", text))
+            self.assertLessEqual(places, {"http://www.w3.org/2000/svg"})
+            self.assertNotIn("innerHTML", text)
+            self.assertNotRegex(text, r"<[^>]+\s(style|on[a-z]+)=")
+            self.assertNotRegex(text, r"<script(?![^>]*src=)|<style")
+
+    def test_every_path_is_described(self):
+        described = self.page.get("/openapi.yaml").body.decode()
+        paths = set(re.findall(r"^  (/\S*):$", described, re.M))
+        shown = run("--help")[1].split("Paths:\n")[1]
+        self.assertEqual(paths, set(re.findall(r"^  (/\S*) ", shown, re.M)))
+        for path in paths - {"/api/v1/events"}:
+            self.assertEqual(self.page.get(path).status, 200, path)
+
     def test_head_is_get_without_a_body(self):
-        for path in ("/healthz", "/readyz", "/api/v1/status", "/nothing"):
+        for path in ("/healthz", "/readyz", "/api/v1/status", "/", "/nothing"):
             got = self.page.get(path)
             head = self.page.get(path, method="HEAD")
             self.assertEqual(head.status, got.status)
