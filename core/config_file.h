@@ -6,6 +6,7 @@
  * is good or one sentence says where it is not. */
 #include "core/fleet.h"
 #include "core/layers.h"
+#include "core/webhook.h"
 
 #define BK_CONFIG_FILE_MAX 1048576 /* octets */
 #define BK_CONFIG_LINE_MAX 4096    /* octets of a line, its end aside */
@@ -25,6 +26,8 @@ struct bk_config_file {
     struct bk_route routes[BK_CONFIG_ROUTES_MAX];
     uint32_t route_lines[BK_CONFIG_ROUTES_MAX]; /* of their sections */
     uint32_t route_count;
+    uint32_t webhook_count;
+    struct bk_webhook webhooks[BK_WEBHOOKS_MAX];
 };
 
 /* An empty file. */

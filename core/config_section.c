@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config_section.h"
 #include "core/bug.h"
+#include "core/config_webhook.h"
 #include "core/format.h"
 #include <limits.h>
 #include <string.h>
-
-/* Octets of a name or key quoted in a sentence. */
-#define QUOTED 64
-#define QUOTE(word) (int)((word).len < QUOTED ? (word).len : QUOTED), (word).at
 
 static const struct {
     const char *kind;
@@ -19,6 +16,7 @@ static const struct {
     [BK_CONFIG_DAEMON] = {"daemon", "[daemon]", false},
     [BK_CONFIG_SERVICE] = {"service", "[service NAME]", true},
     [BK_CONFIG_ROUTE] = {"route", "[route NAME]", true},
+    [BK_CONFIG_WEBHOOK] = {"webhook", "[webhook NAME]", true},
 };
 
 bool
@@ -106,7 +104,7 @@ enter_route(struct bk_config_reader *r, const char *name)
     return true;
 }
 
-/* A route's section ends: it must have named its services. */
+/* A section ends: it must be whole. */
 bool
 bk_config_section_leave(struct bk_config_reader *r)
 {
@@ -117,7 +115,7 @@ bk_config_section_leave(struct bk_config_reader *r)
         return bk_config_refuse(r, f->route_lines[f->route_count - 1],
                                 "[route %s] needs services = a, b, c",
                                 f->routes[f->route_count - 1].name);
-    return true;
+    return r->section != BK_CONFIG_WEBHOOK || bk_config_webhook_leave(r);
 }
 
 static bool
@@ -132,8 +130,10 @@ enter_named(struct bk_config_reader *r, struct bk_word word)
         return bk_config_refuse(
             r, r->line,
             "\"%.*s\" is no name: 1 to 63 of A-Z a-z 0-9 . _ : / @ -",
-            QUOTE(word));
+            BK_CONFIG_QUOTE(word));
     bk_copy_text(name, sizeof name, word.at, word.len);
+    if (r->section == BK_CONFIG_WEBHOOK)
+        return bk_config_webhook_enter(r, name);
     return r->section == BK_CONFIG_SERVICE ? enter_service(r, name)
                                            : enter_route(r, name);
 }
@@ -151,7 +151,7 @@ bk_config_section_enter(struct bk_config_reader *r,
     if (r->section == BK_CONFIG_NOWHERE)
         return bk_config_refuse(
             r, r->line, "unknown section [%.*s], the nearest is %s",
-            QUOTE(line->section), nearest_section(line->section));
+            BK_CONFIG_QUOTE(line->section), nearest_section(line->section));
     if (sections[r->section].has_name)
         return enter_named(r, line->name);
     if (line->name.at != NULL)
@@ -167,9 +167,8 @@ bk_config_section_enter(struct bk_config_reader *r,
     return true;
 }
 
-/* A key may stand in a section once. */
-static bool
-is_first(struct bk_config_reader *r, size_t key, const char *name)
+bool
+bk_config_is_first(struct bk_config_reader *r, size_t key, const char *name)
 {
     BK_ASSERT(key < BK_CONFIG_KEYS_MAX);
     if (r->key_lines[key] != 0)
@@ -186,7 +185,8 @@ read_policy(struct bk_config_reader *r, const struct bk_ini_line *line)
     struct bk_text why;
     int key = bk_key_find(line->key.at, line->key.len);
 
-    if (key >= 0 && !is_first(r, (size_t)key, bk_key_name((size_t)key)))
+    if (key >= 0 &&
+        !bk_config_is_first(r, (size_t)key, bk_key_name((size_t)key)))
         return false;
     bk_text_init(&why, words, sizeof words);
     if (!bk_layer_set(r->layer, line->key.at, line->key.len, line->value.at,
@@ -206,8 +206,8 @@ is_only_key(struct bk_config_reader *r, struct bk_word key, const char *name)
     if (!bk_is(key.at, key.len, name))
         return bk_config_refuse(
             r, r->line, "unknown key \"%.*s\", the nearest for %s is %s",
-            QUOTE(key), sections[r->section].written, name);
-    return is_first(r, 0, name);
+            BK_CONFIG_QUOTE(key), sections[r->section].written, name);
+    return bk_config_is_first(r, 0, name);
 }
 
 static bool
@@ -222,7 +222,7 @@ read_daemon(struct bk_config_reader *r, const struct bk_ini_line *line)
         return bk_config_refuse(
             r, r->line,
             "max_services: \"%.*s\" is not a whole number from 1 to %d",
-            QUOTE(line->value), BK_CONFIG_SERVICES_MAX);
+            BK_CONFIG_QUOTE(line->value), BK_CONFIG_SERVICES_MAX);
     r->file->daemon.max_services = (uint32_t)value;
     return true;
 }
@@ -241,47 +241,55 @@ trim(struct bk_word word)
 }
 
 static bool
-add_member(struct bk_config_reader *r, struct bk_word word)
+add_name(struct bk_config_reader *r, struct bk_word word, const char *what,
+         char (*names)[BK_NAME_SIZE], uint32_t most, uint32_t *count)
 {
-    struct bk_route *route = &r->file->routes[r->file->route_count - 1];
-
     word = trim(word);
     if (!bk_name_is_valid(word.at, word.len))
         return bk_config_refuse(
             r, r->line,
             "\"%.*s\" is no service's name; write services = a, b, c",
-            QUOTE(word));
-    if (route->count >= BK_ROUTE_MEMBERS)
-        return bk_config_refuse(r, r->line, "a route has at most %d services",
-                                BK_ROUTE_MEMBERS);
-    for (uint32_t i = 0; i < route->count; i++) {
-        if (bk_is(word.at, word.len, route->members[i]))
-            return bk_config_refuse(r, r->line, "%s is twice in this route",
-                                    route->members[i]);
+            BK_CONFIG_QUOTE(word));
+    if (*count >= most)
+        return bk_config_refuse(r, r->line, "a %s has at most %u services",
+                                what, most);
+    for (uint32_t i = 0; i < *count; i++) {
+        if (bk_is(word.at, word.len, names[i]))
+            return bk_config_refuse(r, r->line, "%s is twice in this %s",
+                                    names[i], what);
     }
-    bk_copy_text(route->members[route->count++], BK_NAME_SIZE, word.at,
-                 word.len);
+    bk_copy_text(names[(*count)++], BK_NAME_SIZE, word.at, word.len);
     return true;
+}
+
+bool
+bk_config_names(struct bk_config_reader *r, struct bk_word list,
+                const char *what, char (*names)[BK_NAME_SIZE], uint32_t most,
+                uint32_t *count)
+{
+    const char *comma;
+
+    while ((comma = list.len > 0 ? memchr(list.at, ',', list.len) : NULL) !=
+           NULL) {
+        size_t len = (size_t)(comma - list.at);
+
+        if (!add_name(r, (struct bk_word){list.at, len}, what, names, most,
+                      count))
+            return false;
+        list.at += len + 1;
+        list.len -= len + 1;
+    }
+    return add_name(r, list, what, names, most, count);
 }
 
 static bool
 read_route(struct bk_config_reader *r, const struct bk_ini_line *line)
 {
-    struct bk_word rest = line->value;
-    const char *comma;
+    struct bk_route *route = &r->file->routes[r->file->route_count - 1];
 
-    if (!is_only_key(r, line->key, "services"))
-        return false;
-    while ((comma = rest.len > 0 ? memchr(rest.at, ',', rest.len) : NULL) !=
-           NULL) {
-        size_t len = (size_t)(comma - rest.at);
-
-        if (!add_member(r, (struct bk_word){rest.at, len}))
-            return false;
-        rest.at += len + 1;
-        rest.len -= len + 1;
-    }
-    return add_member(r, rest);
+    return is_only_key(r, line->key, "services") &&
+           bk_config_names(r, line->value, "route", route->members,
+                           BK_ROUTE_MEMBERS, &route->count);
 }
 
 bool
@@ -296,11 +304,13 @@ bk_config_section_pair(struct bk_config_reader *r,
         return read_daemon(r, line);
     case BK_CONFIG_ROUTE:
         return read_route(r, line);
+    case BK_CONFIG_WEBHOOK:
+        return bk_config_webhook_pair(r, line);
     case BK_CONFIG_NOWHERE:
     case BK_CONFIG_SECTION_COUNT:
         break;
     }
     return bk_config_refuse(
         r, r->line, "\"%.*s\" stands before any section, begin with %s",
-        QUOTE(line->key), sections[BK_CONFIG_DEFAULTS].written);
+        BK_CONFIG_QUOTE(line->key), sections[BK_CONFIG_DEFAULTS].written);
 }

@@ -164,11 +164,11 @@ scheme_len(const char *s, size_t len)
     return 0;
 }
 
-static bool
-is_url(const char *s, size_t len)
+bool
+bk_url_is_valid(const char *s, size_t len)
 {
     size_t host = scheme_len(s, len);
-    if (host == 0 || len >= BK_URL_SIZE || strchr("/?#:", s[host]) != NULL)
+    if (host == 0 || strchr("/?#:", s[host]) != NULL)
         return false;
     for (size_t i = 0; i < len; i++)
         if (s[i] <= ' ' || s[i] > '~')
@@ -182,7 +182,7 @@ read_url(const struct bk_key_row *row, const char *s, size_t len,
 {
     if (is_none(s, len))
         len = 0;
-    else if (!is_url(s, len))
+    else if (len >= BK_URL_SIZE || !bk_url_is_valid(s, len))
         return false;
     memset(FIELD(out, row), 0, BK_URL_SIZE);
     bk_copy_text(FIELD(out, row), BK_URL_SIZE, s, len);

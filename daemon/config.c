@@ -293,3 +293,10 @@ config_routes(const struct config *c, uint32_t *count)
     *count = c->file.route_count;
     return c->file.routes;
 }
+
+const struct bk_webhook *
+config_webhooks(const struct config *c, uint32_t *count)
+{
+    *count = c->file.webhook_count;
+    return c->file.webhooks;
+}

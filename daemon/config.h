@@ -42,6 +42,8 @@ void config_each_setting(const struct config *c,
                          void (*visit)(void *context, const char *service,
                                        const char *key, const char *value),
                          void *context);
+const struct bk_webhook *config_webhooks(const struct config *c,
+                                         uint32_t *count);
 const struct bk_route *config_routes(const struct config *c, uint32_t *count);
 
 #endif

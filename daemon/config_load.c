@@ -59,6 +59,54 @@ load(struct bk_config_file *f, const char *path, int fd, struct bk_text *error)
     return is_good;
 }
 
+/* ---- addresses of webhooks that stand in files of their own ---- */
+
+/* Of a file that holds one line. -1: cannot be read, errno says why. */
+static ssize_t
+read_line(const char *path, char *to, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    ssize_t len = fd < 0 ? -1 : read(fd, to, size);
+
+    if (fd >= 0)
+        (void)close(fd);
+    while (len > 0 && strchr(" \t\r\n", to[len - 1]) != NULL)
+        len--;
+    return len;
+}
+
+static bool
+refuse_webhook(const struct bk_webhook *w, const char *path, const char *why,
+               const char *because, struct bk_text *error)
+{
+    bk_text_put(error, path);
+    bk_text_put_char(error, ':');
+    bk_text_put_u64(error, w->line);
+    bk_text_put(error, ": [webhook ");
+    bk_text_put(error, w->name);
+    return refuse("] url_file", why, because, error);
+}
+
+static bool
+load_webhook(struct bk_webhook *w, const char *path, struct bk_text *error)
+{
+    char url[BK_WEBHOOK_URL_SIZE + 2]; /* too much can be told */
+    ssize_t len;
+
+    if (w->url_file[0] == '\0')
+        return true;
+    len = read_line(w->url_file, url, sizeof url);
+    if (len < 0)
+        return refuse_webhook(w, path, "cannot be read: ", strerror(errno),
+                              error);
+    if (!bk_webhook_takes_url(url, (size_t)len))
+        return refuse_webhook(
+            w, path, "does not hold an http:// or https:// address alone", "",
+            error);
+    bk_copy_text(w->url, sizeof w->url, url, (size_t)len);
+    return true;
+}
+
 bool
 config_load(struct bk_config_file *f, const char *path, struct bk_text *error)
 {
@@ -70,5 +118,7 @@ config_load(struct bk_config_file *f, const char *path, struct bk_text *error)
         return refuse(path, "cannot open: ", strerror(errno), error);
     is_good = load(f, path, fd, error);
     (void)close(fd);
+    for (uint32_t i = 0; is_good && i < f->webhook_count; i++)
+        is_good = load_webhook(&f->webhooks[i], path, error);
     return is_good;
 }

@@ -20,6 +20,8 @@ struct events {
     uint32_t first;
     uint32_t count;
     uint64_t dropped;
+    void (*told)(void *context, const struct bk_past *line);
+    void *context;
 };
 
 struct events *
@@ -44,6 +46,15 @@ events_close(struct events **e)
         free(*e);
         *e = NULL;
     }
+}
+
+void
+events_listen(struct events *e,
+              void (*told)(void *context, const struct bk_past *line),
+              void *context)
+{
+    e->told = told;
+    e->context = context;
 }
 
 void
@@ -103,6 +114,9 @@ events_saved(struct events *e, uint64_t job,
         const struct waiting *w = &e->ring[e->first];
         if (w->is_transition) {
             send(e, &w->line);
+        }
+        if (w->is_transition && e->told != NULL) {
+            e->told(e->context, &w->line);
         }
         if (saved != NULL) {
             saved(context, &w->line);

@@ -9,6 +9,10 @@ struct events;
 
 /* `socket` is a bound PUB socket, or NULL (nothing is sent). */
 struct events *events_open(void *socket);
+/* Somebody else who is told each transition, after the subscribers. */
+void events_listen(struct events *e,
+                   void (*told)(void *context, const struct bk_past *line),
+                   void *context);
 void events_close(struct events **e);
 /* A line of history that may be told once `job` is saved; subscribers hear of
  * transitions alone. The oldest goes when too many wait. */

@@ -38,9 +38,8 @@ struct prober {
     uint32_t wanted;  /* of them */
     uint32_t pending; /* of them */
     uint32_t at;      /* where the search for pending ones goes on */
-    struct message hooks[MESSAGE_HOOKS_MAX];
-    bool hook_is_there[MESSAGE_HOOKS_MAX];
-    bool hook_is_pending[MESSAGE_HOOKS_MAX];
+    struct message hooks[BK_WEBHOOKS_MAX]; /* all zero: none */
+    bool hook_is_pending[BK_WEBHOOKS_MAX];
     uint32_t hook_count;
     struct change *changes; /* a ring of EVENTS_MAX */
     uint32_t change_first;
@@ -58,7 +57,8 @@ prober_open(uint32_t places, prober_result *result, void *context)
         return NULL;
     }
     prober_child_init(&p->child);
-    p->places = places < MESSAGE_PLACES_MAX ? places : MESSAGE_PLACES_MAX;
+    p->places =
+        places < BK_CONFIG_SERVICES_MAX ? places : BK_CONFIG_SERVICES_MAX;
     p->result = result;
     p->context = context;
     p->wants = calloc(p->places, sizeof(*p->wants));
@@ -145,24 +145,39 @@ prober_look(struct prober *p, const struct bk_fleet *fleet, uint32_t slot)
     set_pending(p, w);
 }
 
-void
-prober_set_hooks(struct prober *p, const struct message *hooks, uint32_t count)
+/* As the prober is told of it. */
+static struct message
+message_of(const struct bk_webhook *w, uint32_t place)
 {
-    p->hook_count = 0;
-    for (uint32_t i = 0; i < MESSAGE_HOOKS_MAX; i++) {
-        bool is_there = i < count;
-        bool is_same = is_there == p->hook_is_there[i] &&
-                       (!is_there ||
-                        memcmp(&hooks[i], &p->hooks[i], sizeof(hooks[i])) == 0);
-        if (!is_same) {
+    struct message m = {
+        .kind = MESSAGE_HOOK, .place = place, .format = w->format};
+    struct bk_text list;
+    memcpy(m.name, w->name, sizeof(m.name));
+    memcpy(m.url, w->url, sizeof(m.url));
+    bk_text_init(&list, m.services, sizeof(m.services));
+    for (uint32_t i = 0; i < w->count; i++) {
+        bk_text_put(&list, i > 0 ? "," : "");
+        bk_text_put(&list, w->services[i]);
+    }
+    bk_text_put(&list, w->count == 0 ? "*" : "");
+    return m;
+}
+
+void
+prober_set_hooks(struct prober *p, const struct bk_webhook *hooks,
+                 uint32_t count)
+{
+    for (uint32_t i = 0; i < BK_WEBHOOKS_MAX; i++) {
+        struct message m = {0};
+        if (i < count) {
+            m = message_of(&hooks[i], i);
+        }
+        if (memcmp(&m, &p->hooks[i], sizeof(m)) != 0) {
             p->hook_is_pending[i] = true;
         }
-        p->hook_is_there[i] = is_there;
-        if (is_there) {
-            p->hooks[i] = hooks[i];
-            p->hook_count++;
-        }
+        p->hooks[i] = m;
     }
+    p->hook_count = count;
 }
 
 void
@@ -190,8 +205,8 @@ tell_all(struct prober *p)
             set_pending(p, &p->wants[i]);
         }
     }
-    for (uint32_t i = 0; i < MESSAGE_HOOKS_MAX; i++) {
-        p->hook_is_pending[i] = p->hook_is_there[i];
+    for (uint32_t i = 0; i < BK_WEBHOOKS_MAX; i++) {
+        p->hook_is_pending[i] = i < p->hook_count;
     }
 }
 
@@ -248,16 +263,12 @@ send_wants(struct prober *p, const struct bk_fleet *fleet)
 static void
 send_hooks(struct prober *p)
 {
-    for (uint32_t i = 0; i < MESSAGE_HOOKS_MAX; i++) {
-        struct message m = {.kind = MESSAGE_UNHOOK};
+    for (uint32_t i = 0; i < BK_WEBHOOKS_MAX; i++) {
+        struct message none = {.kind = MESSAGE_UNHOOK, .place = i};
         if (!p->hook_is_pending[i]) {
             continue;
         }
-        if (p->hook_is_there[i]) {
-            m = p->hooks[i];
-        }
-        m.place = i;
-        if (!send_message(p, &m)) {
+        if (!send_message(p, i < p->hook_count ? &p->hooks[i] : &none)) {
             return;
         }
         p->hook_is_pending[i] = false;

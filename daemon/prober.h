@@ -32,8 +32,8 @@ void prober_close(struct prober **p);
 
 /* A slot of the fleet may say another thing now. Cheap where it does not. */
 void prober_look(struct prober *p, const struct bk_fleet *fleet, uint32_t slot);
-/* All webhooks, as they are from now on; at most MESSAGE_HOOKS_MAX. */
-void prober_set_hooks(struct prober *p, const struct message *hooks,
+/* All webhooks, as they are from now on; at most BK_WEBHOOKS_MAX. */
+void prober_set_hooks(struct prober *p, const struct bk_webhook *hooks,
                       uint32_t count);
 /* A change that is on disk. `until_ms`: wall clock, 0 when unknown. */
 void prober_tell(struct prober *p, const struct bk_past *event,

@@ -163,11 +163,40 @@ registry_probe(struct registry *r, int64_t now_ns)
     prober_turn(r->prober, r->fleet, now_ns);
 }
 
+static void
+take_webhooks(struct registry *r)
+{
+    uint32_t count;
+    const struct bk_webhook *hooks = config_webhooks(r->config, &count);
+    prober_set_hooks(r->prober, hooks, count);
+}
+
+/* What is on disk is told to webhooks, too. */
+static void
+tell_webhooks(void *context, const struct bk_past *event)
+{
+    struct registry *r = context;
+    uint32_t slot =
+        bk_fleet_find(r->fleet, event->service, strlen(event->service));
+    int64_t wait_ns = 0;
+    if (slot != BK_NO_SLOT) {
+        const struct bk_breaker *b = &bk_fleet_service(r->fleet, slot)->breaker;
+        /* Of a later state it would say when that ends. */
+        wait_ns = b->generation == event->generation
+                      ? bk_breaker_wait(b, clock_boot_ns())
+                      : 0;
+    }
+    uint64_t until_ms =
+        wait_ns > 0 ? (uint64_t)clock_wall_ms() + bk_ms_up(wait_ns) : 0;
+    prober_tell(r->prober, event, until_ms);
+}
+
 static bool
 open_prober(struct registry *r)
 {
     uint32_t services = bk_fleet_limits(r->fleet)->services;
     r->prober = prober_open(services, take_health, r);
+    events_listen(r->events, tell_webhooks, r);
     return r->prober != NULL;
 }
 
@@ -401,6 +430,7 @@ registry_reconfigure(struct registry *r, int64_t now_ns)
 {
     uint32_t services = bk_fleet_limits(r->fleet)->services;
     take_routes(r);
+    take_webhooks(r);
     for (uint32_t slot = 0; slot < services; slot++) {
         const struct bk_service *s = bk_fleet_service(r->fleet, slot);
         if (s == NULL) {

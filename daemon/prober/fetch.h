@@ -43,7 +43,7 @@ void fetch_close(struct fetch **f);
 bool fetch_has_room(const struct fetch *f);
 /* `done` is called from fetch_run, once, unless the request is dropped; also for
  * one that could not be started. */
-void fetch_start(struct fetch *f, const struct fetch_request *request);
+void fetch_start(struct fetch *f, const struct fetch_request *q);
 /* Nobody waits for these any more. */
 void fetch_drop(struct fetch *f, const void *context);
 /* Waits until there is something to do here or on `fd`, at most `timeout_ms`;

@@ -7,6 +7,7 @@
 #include "daemon/clock.h"
 #include "daemon/prober/link.h"
 #include "daemon/prober/probe.h"
+#include "daemon/prober/webhook.h"
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 struct prober {
     struct fetch *fetch;
     struct probes *probes;
+    struct webhooks *webhooks;
     int64_t alive_ns;
 };
 
@@ -67,6 +69,24 @@ harden(pid_t parent)
     setenv("RES_OPTIONS", "timeout:2 attempts:1", 1);
 }
 
+/* False when it cannot go on: no memory, or nothing breakerd says. */
+static bool
+take_message(struct prober *p, const struct message *m, int64_t now_ns)
+{
+    switch ((int)m->kind) {
+    case MESSAGE_PROBE:
+    case MESSAGE_UNPROBE:
+        return probes_take(p->probes, m, now_ns);
+    case MESSAGE_HOOK:
+    case MESSAGE_UNHOOK:
+    case MESSAGE_EVENT:
+        webhooks_take(p->webhooks, m, now_ns);
+        return true;
+    default:
+        return false;
+    }
+}
+
 /* False when it is over. */
 static bool
 take_messages(struct prober *p, int64_t now_ns)
@@ -77,11 +97,7 @@ take_messages(struct prober *p, int64_t now_ns)
         if (got != LINK_MESSAGE) {
             return got == LINK_NOTHING;
         }
-        bool is_taken = false;
-        if (m.kind == MESSAGE_PROBE || m.kind == MESSAGE_UNPROBE) {
-            is_taken = probes_take(p->probes, &m, now_ns);
-        }
-        if (!is_taken) {
+        if (!take_message(p, &m, now_ns)) {
             return false;
         }
     }
@@ -92,6 +108,8 @@ static int
 patience_ms(const struct prober *p, int64_t now_ns)
 {
     int64_t due_ns = probes_deadline(p->probes);
+    int64_t hook_ns = webhooks_deadline(p->webhooks);
+    due_ns = hook_ns < due_ns ? hook_ns : due_ns;
     due_ns = p->alive_ns < due_ns ? p->alive_ns : due_ns;
     return due_ns > now_ns ? (int)bk_ms_up(due_ns - now_ns) : 0;
 }
@@ -105,6 +123,7 @@ run(struct prober *p)
             return;
         }
         probes_turn(p->probes, now_ns);
+        webhooks_turn(p->webhooks, now_ns);
         if (now_ns >= p->alive_ns) {
             link_send(&(struct message){.kind = MESSAGE_ALIVE});
             p->alive_ns = now_ns + ALIVE_NS;
@@ -130,7 +149,8 @@ main(int argc, char **argv)
     harden((pid_t)parent);
     p.fetch = fetch_open();
     p.probes = p.fetch != NULL ? probes_open(p.fetch) : NULL;
-    if (p.probes != NULL) {
+    p.webhooks = p.probes != NULL ? webhooks_open(p.fetch) : NULL;
+    if (p.webhooks != NULL) {
         run(&p);
     }
     /* Threads that resolve names may be left behind: nothing is taken down under

@@ -2,27 +2,6 @@
 #include "daemon/prober/message.h"
 #include <string.h>
 
-static const char *const formats[FORMAT_COUNT] = {[FORMAT_GENERIC] = "generic",
-                                                  [FORMAT_DISCORD] = "discord",
-                                                  [FORMAT_SLACK] = "slack"};
-
-const char *
-message_format_name(enum message_format format)
-{
-    return formats[format];
-}
-
-int
-message_format_parse(const char *text, size_t len)
-{
-    for (int i = 0; i < FORMAT_COUNT; i++) {
-        if (bk_is(text, len, formats[i])) {
-            return i;
-        }
-    }
-    return -1;
-}
-
 enum field_type {
     NUMBER, /* uint64_t below `limit` */
     WORD,   /* char[limit], printable and not empty */
@@ -51,7 +30,7 @@ struct field {
         offsetof(struct message, text), sizeof(((struct message *)0)->text), \
             TEXT                                                             \
     }
-#define PLACE NUMBER_BELOW(place, MESSAGE_PLACES_MAX)
+#define PLACE NUMBER_BELOW(place, BK_CONFIG_SERVICES_MAX)
 /* No duration of the configuration is longer. */
 #define SPAN(field) \
     NUMBER_BELOW(field, (uint64_t)(BK_DURATION_MAX_NS / BK_NS_PER_MS) + 1)
@@ -65,10 +44,10 @@ static const struct row {
                         SPAN(timeout_ms), WORD_OF(url)}},
     [MESSAGE_UNPROBE] = {"unprobe", {PLACE}},
     [MESSAGE_HOOK] = {"hook",
-                      {NUMBER_BELOW(place, MESSAGE_HOOKS_MAX), WORD_OF(name),
-                       NUMBER_BELOW(format, FORMAT_COUNT), WORD_OF(url),
-                       WORD_OF(services)}},
-    [MESSAGE_UNHOOK] = {"unhook", {NUMBER_BELOW(place, MESSAGE_HOOKS_MAX)}},
+                      {NUMBER_BELOW(place, BK_WEBHOOKS_MAX), WORD_OF(name),
+                       NUMBER_BELOW(format, BK_WEBHOOK_FORMAT_COUNT),
+                       WORD_OF(url), WORD_OF(services)}},
+    [MESSAGE_UNHOOK] = {"unhook", {NUMBER_BELOW(place, BK_WEBHOOKS_MAX)}},
     [MESSAGE_EVENT] =
         {"event",
          {ANY_NUMBER(seq), WORD_OF(name), NUMBER_BELOW(from, BK_STATE_COUNT),
@@ -168,7 +147,7 @@ message_read(const char *at, size_t len, struct message *out)
     if (kind == MESSAGE_KIND_COUNT) {
         return false;
     }
-    out->kind = (enum message_kind)kind;
+    out->kind = (uint64_t)kind;
     at += word_len;
     for (int i = 0; i < FIELDS_MAX && rows[kind].fields[i].limit > 0; i++) {
         if (at == end || *at++ != ' ' ||

@@ -4,14 +4,10 @@
  *
  * What breakerd and its prober say to each other: one line of words a packet, so
  * that a packet is whole or not there. Each side checks what the other sends. */
-#include "core/fleet.h"
+#include "core/config_file.h"
 
 #define MESSAGE_MAX 4096 /* octets of a packet */
-#define MESSAGE_URL_SIZE 512
-#define MESSAGE_HOOKS_MAX 16         /* webhooks there may be */
-#define MESSAGE_HOOK_SERVICES_MAX 16 /* that one of them names */
-#define MESSAGE_LIST_SIZE (MESSAGE_HOOK_SERVICES_MAX * BK_NAME_SIZE)
-#define MESSAGE_PLACES_MAX 100000 /* services there may be */
+#define MESSAGE_LIST_SIZE (BK_WEBHOOK_SERVICES_MAX * BK_NAME_SIZE)
 
 enum message_kind {
     /* breakerd says */
@@ -28,24 +24,15 @@ enum message_kind {
     MESSAGE_KIND_COUNT
 };
 
-enum message_format {
-    FORMAT_GENERIC,
-    FORMAT_DISCORD,
-    FORMAT_SLACK,
-    FORMAT_COUNT
-};
-const char *message_format_name(enum message_format format);
-int message_format_parse(const char *text, size_t len); /* -1: none */
-
 /* Each kind uses the fields that its row in message.c names; the rest is zero. */
 struct message {
-    enum message_kind kind;
+    uint64_t kind;  /* enum message_kind */
     uint64_t place; /* of the service or webhook, in the daemon's table */
     char name[BK_NAME_SIZE];
-    char url[MESSAGE_URL_SIZE];
+    char url[BK_WEBHOOK_URL_SIZE];
     uint64_t interval_ms;
     uint64_t timeout_ms;
-    uint64_t format;                  /* enum message_format */
+    uint64_t format;                  /* enum bk_webhook_format */
     char services[MESSAGE_LIST_SIZE]; /* "a,b,c", or "*" for all */
     uint64_t outcome;                 /* success, failure or timeout */
     uint64_t latency_us;

@@ -12,7 +12,7 @@
 struct probe {
     uint64_t place;
     char name[BK_NAME_SIZE];
-    char url[MESSAGE_URL_SIZE];
+    char url[BK_WEBHOOK_URL_SIZE];
     int64_t interval_ns;
     int64_t timeout_ns;
     int64_t next_ns;

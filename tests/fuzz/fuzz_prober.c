@@ -15,9 +15,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!message_read((const char *)data, size, &m))
         return 0;
     PROMISE(m.kind < MESSAGE_KIND_COUNT);
-    PROMISE(m.place < MESSAGE_PLACES_MAX);
-    PROMISE(m.kind != MESSAGE_HOOK || m.place < MESSAGE_HOOKS_MAX);
-    PROMISE(m.format < FORMAT_COUNT && m.outcome <= BK_TIMEOUT);
+    PROMISE(m.place < BK_CONFIG_SERVICES_MAX);
+    PROMISE(m.kind != MESSAGE_HOOK || m.place < BK_WEBHOOKS_MAX);
+    PROMISE(m.format < BK_WEBHOOK_FORMAT_COUNT && m.outcome <= BK_TIMEOUT);
     PROMISE(m.from < BK_STATE_COUNT && m.to < BK_STATE_COUNT);
     PROMISE(m.mode < BK_MODE_COUNT && m.cause < BK_CAUSE_COUNT);
     PROMISE(memchr(m.name, 0, sizeof(m.name)) != NULL);

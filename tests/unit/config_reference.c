@@ -38,6 +38,8 @@ print_start(void)
         "    on_rate_limit = hold\n\n"
         "    [route chat]\n"
         "    services = gpt-4, claude\n\n"
+        "    [webhook ops]\n"
+        "    url = https://example.org/hook\n\n"
         "    [daemon]\n"
         "    max_services = %d\n\n"
         "| section | holds |\n|---|---|\n"
@@ -45,14 +47,16 @@ print_start(void)
         "| `[service NAME]` | values for one service |\n"
         "| `[route NAME]` | `services`, a list of at most %d names, the "
         "first preferred; a route's name may not be a service's |\n"
+        "| `[webhook NAME]` | where changes are told to, at most %d of them; "
+        "see below |\n"
         "| `[daemon]` | `max_services`, from 1 to %d (default %d), read at "
         "start only: services made by use, closed and idle for an hour "
         "without an override make room |\n\n"
         "An unknown key, a bad value or one out of bounds is refused with "
         "file, line and\nwhat would be right; `breakerd -n -c FILE` checks a "
         "file and does nothing else.\n\n",
-        BK_CONFIG_SERVICES_DEFAULT, BK_ROUTE_MEMBERS, BK_CONFIG_SERVICES_MAX,
-        BK_CONFIG_SERVICES_DEFAULT);
+        BK_CONFIG_SERVICES_DEFAULT, BK_ROUTE_MEMBERS, BK_WEBHOOKS_MAX,
+        BK_CONFIG_SERVICES_MAX, BK_CONFIG_SERVICES_DEFAULT);
 }
 
 static void
@@ -109,11 +113,24 @@ print_keys(void)
            "the point.\n");
 }
 
+static void
+print_webhooks(void)
+{
+    printf("\n## Webhooks\n\n"
+           "A `[webhook NAME]` section has these keys and no value of its own "
+           "in `breakerctl\nconfig`; see [webhooks.md](webhooks.md).\n\n"
+           "| key | meaning |\n|---|---|\n");
+    for (size_t key = 0; key < bk_webhook_key_count(); key++)
+        printf("| `%s` | %s |\n", bk_webhook_key_name(key),
+               bk_webhook_key_help(key));
+}
+
 int
 main(void)
 {
     print_start();
     print_precedence();
     print_keys();
+    print_webhooks();
     return ferror(stdout) != 0 || fflush(stdout) != 0;
 }

@@ -10,6 +10,8 @@ endfunction()
 
 daemon_unit(log "fast;daemon")
 daemon_unit(prober_parts "fast;daemon")
+daemon_unit(webhook_parts "fast;daemon")
+target_link_libraries(test_webhook_parts PRIVATE PkgConfig::JANSSON)
 daemon_unit(config "fast;daemon")
 foreach(module watch reply events)
     daemon_unit(${module} "fast;daemon")

@@ -344,6 +344,99 @@ bad_routes_are_told_with_their_place(void **state)
 }
 
 static void
+bad_webhooks_are_told_with_their_place(void **state)
+{
+    (void)state;
+    static const char neither[] =
+        ":1: [webhook w] needs either url = https://... or url_file = /path";
+    bad("[webhook]\nurl = http://a\n",
+        ":1: a [webhook NAME] section needs a name");
+    bad("[webhook w]\n", neither);
+    bad("[webhook w]\nformat = slack\n[daemon]\n", neither);
+    bad("[webhook w]\nurl = http://a\nurl_file = /b\n", neither);
+    /* The address itself is not repeated: it is a secret. */
+    bad("[webhook w]\nurl = ftp://secret\n",
+        ":2: url is not an http:// or https:// address of at most 511 octets");
+    bad("[webhook w]\nurl_file = relative\n",
+        ":2: url_file is not the whole path of a file: /path/name");
+    bad("[webhook w]\nurl = http://a\nformat = teams\n",
+        ":3: format: \"teams\" is not generic, discord or slack");
+    bad("[webhook w]\nurl = http://a\nservice = b\n",
+        ":3: unknown key \"service\", the nearest for [webhook NAME] is "
+        "services");
+    bad("[webhook w]\nurl = http://a\nurl = http://b\n",
+        ":3: url is already at line 2");
+    bad("[webhook w]\nurl = http://a\nservices = b,b\n",
+        ":3: b is twice in this webhook");
+    bad("[webhook w]\nurl = http://a\nservices = *, b\n",
+        ":3: \"*\" is no service's name; write services = a, b, c");
+    bad("[webhook w]\nurl = http://a\n[webhook w]\nurl = http://a\n",
+        ":3: [webhook w] is already at line 1");
+    bad("[webhok w]\n",
+        ":1: unknown section [webhok], the nearest is [webhook NAME]");
+}
+
+static void
+webhooks_are_read_in_order(void **state)
+{
+    (void)state;
+    uint32_t count;
+    struct config *c = good("[webhook a]\n"
+                            "url = https://example.org/x?y=z#t\n"
+                            "[webhook b]\n"
+                            "services = gpt-4, claude\n"
+                            "format = discord\n"
+                            "url = http://localhost:80/\n"
+                            "[webhook c]\n"
+                            "services = *\n"
+                            "url = http://[::1]/\n");
+    const struct bk_webhook *w = config_webhooks(c, &count);
+    assert_int_equal(count, 3);
+    assert_string_equal(w[0].name, "a");
+    assert_string_equal(w[0].url, "https://example.org/x?y=z#t");
+    assert_int_equal(w[0].format, BK_WEBHOOK_GENERIC);
+    assert_int_equal(w[0].count, 0);
+    assert_int_equal(w[1].format, BK_WEBHOOK_DISCORD);
+    assert_int_equal(w[1].count, 2);
+    assert_string_equal(w[1].services[1], "claude");
+    assert_int_equal(w[2].count, 0);
+    config_close(&c);
+}
+
+static void
+an_address_may_stand_in_a_file_of_its_own(void **state)
+{
+    (void)state;
+    uint32_t count;
+    char text[256];
+    char place[128];
+    (void)snprintf(place, sizeof place, "%s/secret", directory);
+    (void)snprintf(text, sizeof text, "[daemon]\n[webhook w]\nurl_file = %s\n",
+                   place);
+    write_text(text);
+    assert_null(open_path(path));
+    assert_refused(":2: [webhook w] url_file: cannot be read: No such file or "
+                   "directory");
+    FILE *f = fopen(place, "w");
+    assert_non_null(f);
+    (void)fputs("https://example.org/secret\n", f);
+    assert_int_equal(fclose(f), 0);
+    struct config *c = good(text);
+    const struct bk_webhook *w = config_webhooks(c, &count);
+    assert_int_equal(count, 1);
+    assert_string_equal(w[0].url, "https://example.org/secret");
+    config_close(&c);
+    f = fopen(place, "a");
+    assert_non_null(f);
+    (void)fputs("https://example.org/another\n", f);
+    assert_int_equal(fclose(f), 0);
+    assert_null(open_path(path));
+    assert_refused(":2: [webhook w] url_file: does not hold an http:// or "
+                   "https:// address alone");
+    assert_int_equal(unlink(place), 0);
+}
+
+static void
 routes_are_read_in_order(void **state)
 {
     struct config *c =
@@ -667,6 +760,9 @@ main(void)
         TEST(a_bad_variable_is_named),
         TEST(bad_lines_are_told_with_their_place),
         TEST(bad_routes_are_told_with_their_place),
+        TEST(bad_webhooks_are_told_with_their_place),
+        TEST(webhooks_are_read_in_order),
+        TEST(an_address_may_stand_in_a_file_of_its_own),
         TEST(routes_are_read_in_order),
         TEST(limits_hold_at_their_edge),
         TEST(lines_and_files_are_bounded),

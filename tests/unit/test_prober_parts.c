@@ -125,7 +125,7 @@ messages_come_back_as_they_were(void **state)
     (void)state;
     struct message event = full_event();
     struct message probe = {.kind = MESSAGE_PROBE,
-                            .place = MESSAGE_PLACES_MAX - 1,
+                            .place = BK_CONFIG_SERVICES_MAX - 1,
                             .name = "a:b/c@d",
                             .url = "https://example.org/?a=b",
                             .interval_ms = 2592000000,
@@ -133,7 +133,7 @@ messages_come_back_as_they_were(void **state)
     struct message hook = {.kind = MESSAGE_HOOK,
                            .place = 15,
                            .name = "ops",
-                           .format = FORMAT_SLACK,
+                           .format = BK_WEBHOOK_SLACK,
                            .url = "https://example.org/secret",
                            .services = "a,b"};
     struct message result = {.kind = MESSAGE_RESULT,
@@ -202,7 +202,10 @@ nonsense_is_refused(void **state)
         assert_false(message_read(bad[i], strlen(bad[i]), &m));
     assert_false(message_read("trouble a\0b", 11, &m));
     memset(packet, 'x', sizeof(packet));
-    memcpy(packet, "trouble ", 8);
+    struct bk_text t;
+    bk_text_init(&t, packet, sizeof(packet));
+    bk_text_put(&t, "trouble ");
+    packet[t.len] = 'x';
     assert_false(message_read(packet, 200, &m));
     assert_false(message_read(packet, sizeof(packet), &m));
 }
