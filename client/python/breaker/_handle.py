@@ -23,7 +23,9 @@ _FAILS = {None: 0, "local": 1, "open": 2, "closed": 3}
 # Threads that ask. What they ask costs the daemon microseconds, and nothing while it
 # is known to be silent.
 _THREADS = 4
-# What is queued is sent at most so often while nobody answers.
+# While nobody answers, what is queued is tried to be sent so often, and then with
+# the next report.
+_SEND_TRIES = 5
 _SEND_AGAIN_S = 0.1
 # close() waits for questions under way: their deadline and this.
 _GRACE_S = 1.0
@@ -51,6 +53,7 @@ class Handle:
         self._lock = threading.Lock()
         self._asking = 0  # functions that may wait, under way
         self._is_sending = False
+        self._has_queued = False
         self._send_again = 0.0
         self._when_closed: list[Callable[[], None]] = []
         options = n.sized(n.Options)
@@ -92,6 +95,7 @@ class Handle:
 
     def send_queued(self) -> None:
         """A report said it lies here: a thread sends it."""
+        self._has_queued = True
         if self._is_sending or time.monotonic() < self._send_again or not self.pointer:
             return
         self._is_sending = True
@@ -101,9 +105,19 @@ class Handle:
             self._is_sending = False
 
     def _send(self) -> None:
-        if self.pointer and self.lib.ping(self.pointer, None) != 0:
+        tries = 0
+        while self._has_queued and self.pointer and tries < _SEND_TRIES:
+            self._has_queued = False
+            if self.lib.ping(self.pointer, None) != 0:
+                self._has_queued = True
+                tries += 1
+                time.sleep(_SEND_AGAIN_S)
+        if tries == _SEND_TRIES:
             self._send_again = time.monotonic() + _SEND_AGAIN_S
         self._is_sending = False
+        # One that came between the loop's end and this line.
+        if self._has_queued and tries < _SEND_TRIES:
+            self.send_queued()
 
     def on_close(self, function: Callable[[], None]) -> None:
         """Called when `pointer` is 0 and what it led to is about to be freed."""

@@ -25,7 +25,8 @@ _RETRYABLE = (n.FAILURE, n.TIMEOUT, n.RATE_LIMITED)
 
 def _denied(error: BaseException, kind: str, request: httpx.Request) -> httpx.Response:
     status, headers, body = denial(error, kind)
-    return httpx.Response(status, headers=headers, content=body, request=request)
+    return httpx.Response(status, headers=headers, content=body, request=request,
+                          extensions={"breaker_error": error})
 
 
 class _Exchange:
@@ -100,9 +101,7 @@ class _Exchange:
         after = token.retry_after_ms / 1000 if token.retry_after_ms else None
         refusal = RetryBudgetExhausted(self.service.name, after, reason)
         refusal.__cause__ = error
-        response = _denied(refusal, "retry_denied", self.request)
-        response.extensions["breaker_cause"] = error
-        return response
+        return _denied(refusal, "retry_denied", self.request)
 
 
 class _Stream(httpx.SyncByteStream):
