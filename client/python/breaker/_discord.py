@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import time
 from typing import TYPE_CHECKING, Any, Collection, Optional
 
 import aiohttp
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _INVALID = frozenset({401, 403, 429})
 _CONFIG_SIZE = 65536
+_LOOK_AGAIN_S = 10.0
 
 
 def is_invalid(status: int, headers: Any) -> bool:
@@ -38,34 +40,38 @@ class InvalidGate:
     def __init__(self, service: Service) -> None:
         self.service = service
         self._is_configured: Optional[bool] = None
+        self._look_again = 0.0
 
     async def take(self) -> Optional[n.Permit]:
-        if self._is_configured is None:
-            self._is_configured = await self._look()
+        if self._is_configured is None and time.monotonic() >= self._look_again:
+            self._look_again = time.monotonic() + _LOOK_AGAIN_S
+            await self._look()
         return await self.service.take_async() if self._is_configured else None
 
-    async def _look(self) -> bool:
+    async def _look(self) -> None:
         """With the defaults of any service it would open at five failures."""
         if not self.service._pointer:
-            return False
-        handle = self.service.handle
-        text = await asyncio.wrap_future(handle.submit(self._config))
+            return
+        text = await asyncio.wrap_future(self.service.handle.submit(self._config))
+        if text is None:
+            return  # no daemon now: looked for again later
         try:
-            value = json.loads(text)["services"][0]["values"]["failure_threshold"]["value"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            return False  # no daemon: looked for again with the next process
-        if value in (0, "0"):
-            return True
-        log.warning("invalid requests are not counted: breakerd has no [service %s] with "
-                    "failure_threshold = 0 (see examples/discord.conf)", self.service.name)
-        return False
+            threshold = json.loads(text)["config"]["failure_threshold"]["value"]
+        except (ValueError, KeyError, TypeError):
+            threshold = None
+        self._is_configured = threshold == "0"
+        if not self._is_configured:
+            log.warning("invalid requests are not counted: breakerd has no [service %s] "
+                        "with failure_threshold = 0 (see examples/discord.conf)",
+                        self.service.name)
 
-    def _config(self) -> bytes:
+    def _config(self) -> Optional[bytes]:
         room = ctypes.create_string_buffer(_CONFIG_SIZE)
         handle = self.service.handle
-        if handle.lib.config(handle.pointer, self.service._pointer, room, len(room)) < 0:
-            return b""
-        return room.value
+        length = handle.lib.config(handle.pointer, self.service._pointer, room, len(room))
+        if length == n.ERROR_UNAVAILABLE:
+            return None
+        return room.value if length > 0 else b""
 
     def told(self, permit: Optional[n.Permit], began_ns: int, is_bad: bool) -> None:
         if permit is None:
