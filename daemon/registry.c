@@ -267,10 +267,8 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
     publish_past(r, &loading);
     restored = restore(r, &loading, now_ns);
     free(loading.saved);
-    config_each_service(r->config, make_configured, r);
     registry_reconfigure(r, now_ns);
     registry_advance(r, now_ns);
-    publish_routes(r->publish, r->fleet);
     registry_publish(r);
     registry_save(r, now_ns, UINT32_MAX);
     log_line(LOG_INFO,
@@ -430,7 +428,9 @@ registry_reconfigure(struct registry *r, int64_t now_ns)
 {
     uint32_t services = bk_fleet_limits(r->fleet)->services;
     take_routes(r);
+    publish_routes(r->publish, r->fleet);
     take_webhooks(r);
+    config_each_service(r->config, make_configured, r);
     for (uint32_t slot = 0; slot < services; slot++) {
         const struct bk_service *s = bk_fleet_service(r->fleet, slot);
         if (s == NULL) {
