@@ -37,7 +37,8 @@ const struct bk_command_row bk_command_rows[BK_CMD_COUNT] = {
     [BK_CMD_SET] = {"SET", "service key value", true, false},
     [BK_CMD_UNSET] = {"UNSET", "service key", true, false},
     [BK_CMD_RELOAD] = {"RELOAD", "", true, false},
-    [BK_CMD_HISTORY] = {"HISTORY", "service|* [limit]", true, false},
+    [BK_CMD_HISTORY] = {"HISTORY", "service|* [limit [before]]", true, false},
+    [BK_CMD_BACKUP] = {"BACKUP", "new|replace path", true, false},
     [BK_CMD_FORGET] = {"FORGET", "service", true, false},
 };
 
@@ -224,6 +225,23 @@ read_history(struct bk_words *w, struct bk_request *out)
     read_service_or_all(w, out);
     out->count =
         bk_words_maybe_number(w, 0, HISTORY_LIMIT, "a limit is a number");
+    out->id = bk_words_maybe_number(
+        w, 1, 0, "before is the number of a line of history, or -");
+}
+
+/* The path comes last: it may hold spaces. */
+static void
+read_backup(struct bk_words *w, struct bk_request *out)
+{
+    struct bk_word word = bk_words_need(w, "new or replace is missing");
+    out->is_allowed = bk_is(word.at, word.len, "replace");
+    if (!out->is_allowed && !bk_is(word.at, word.len, "new"))
+        bk_words_refuse(w, BK_ERR_BAD_REQUEST,
+                        "a backup is new, or may replace a file that is there");
+    out->text = bk_words_rest(w);
+    if (out->text.len == 0 || out->text.at[0] != '/')
+        bk_words_refuse(w, BK_ERR_BAD_REQUEST,
+                        "the path of a backup begins with /");
 }
 
 static void
@@ -261,6 +279,7 @@ static read_words *const readers[BK_CMD_COUNT] = {
     [BK_CMD_UNSET] = read_unset,
     [BK_CMD_RELOAD] = read_nothing,
     [BK_CMD_HISTORY] = read_history,
+    [BK_CMD_BACKUP] = read_backup,
     [BK_CMD_FORGET] = read_service,
 };
 

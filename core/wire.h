@@ -34,6 +34,7 @@ enum bk_command {
     BK_CMD_UNSET,
     BK_CMD_RELOAD,
     BK_CMD_HISTORY,
+    BK_CMD_BACKUP,
     BK_CMD_FORGET,
     BK_CMD_COUNT
 };

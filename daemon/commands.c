@@ -350,7 +350,7 @@ static run_function *const run[BK_CMD_COUNT] = {
     [BK_CMD_OBSERVE] = orders_mode,  [BK_CMD_AUTO] = orders_auto,
     [BK_CMD_SET] = orders_set,       [BK_CMD_UNSET] = orders_unset,
     [BK_CMD_RELOAD] = orders_reload, [BK_CMD_HISTORY] = orders_history,
-    [BK_CMD_FORGET] = orders_forget};
+    [BK_CMD_BACKUP] = orders_backup, [BK_CMD_FORGET] = orders_forget};
 
 /* Longest answer that is written in place: a status with its evidence. */
 #define ANSWER_MAX (32 * 1024)

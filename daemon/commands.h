@@ -35,7 +35,7 @@ struct commands {
     const struct rundir *dir;
     struct commands_slice slices[COMMANDS_SLICES];
     unsigned slice_count;
-    uint64_t tickets; /* of history asked for */
+    uint64_t tickets; /* of questions for the store */
     uint64_t malformed;
     uint64_t refused;
     uint64_t reports_dropped;

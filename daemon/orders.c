@@ -6,6 +6,8 @@
 
 /* Lines of history one command may ask for. */
 #define HISTORY_MAX 10000
+/* Beside a document: the word before it, or an error and its sentence. */
+#define FILL_ROOM (STORE_WORDS_SIZE + 64)
 
 struct bk_json
 orders_begin(struct answer *a)
@@ -236,13 +238,25 @@ orders_reload(struct answer *a, const struct bk_request *q)
     a->needs_disk = true;
 }
 
-/* ---- HISTORY, FORGET ---- */
+/* ---- HISTORY, BACKUP, FORGET ---- */
+
+/* The store answers later, with this ticket. */
+static uint64_t
+await_store(struct answer *a)
+{
+    uint64_t ticket = ++a->commands->tickets;
+    size_t index = reply_add_due(a->reply);
+    if (!a->reply->is_short) {
+        a->reply->answers[index].ticket = ticket;
+    }
+    a->is_later = true;
+    return ticket;
+}
 
 void
 orders_history(struct answer *a, const struct bk_request *q)
 {
-    struct commands *c = a->commands;
-    struct registry *r = c->registry;
+    struct registry *r = a->commands->registry;
     char name[BK_NAME_SIZE];
     if (!q->is_all &&
         bk_fleet_find(r->fleet, q->service.at, q->service.len) == BK_NO_SLOT) {
@@ -250,29 +264,42 @@ orders_history(struct answer *a, const struct bk_request *q)
         return;
     }
     bk_copy_text(name, sizeof(name), q->service.at, q->service.len);
-    uint64_t ticket = ++c->tickets;
-    size_t index = reply_add_due(a->reply);
-    if (!a->reply->is_short) {
-        a->reply->answers[index].ticket = ticket;
-    }
-    a->is_later = true;
     store_ask_history(r->store, q->is_all ? NULL : name,
-                      q->count < HISTORY_MAX ? q->count : HISTORY_MAX, ticket);
+                      q->count < HISTORY_MAX ? q->count : HISTORY_MAX, q->id,
+                      await_store(a));
+    store_flush(r->store);
+}
+
+/* All that changed is put before, so that it is in the copy. */
+void
+orders_backup(struct answer *a, const struct bk_request *q)
+{
+    struct registry *r = a->commands->registry;
+    char path[BK_LINE_MAX + 1];
+    char line[BK_REASON_SIZE];
+    struct bk_text t;
+    bk_copy_text(path, sizeof(path), q->text.at, q->text.len);
+    bk_text_init(&t, line, sizeof(line));
+    bk_text_put(&t, "backup: ");
+    bk_text_put(&t, path);
+    registry_record(r, a->now_ns, "*", a->peer->actor, line, t.len);
+    registry_save(r, a->now_ns, UINT32_MAX);
+    store_ask_copy(r->store, path, q->is_allowed, await_store(a));
     store_flush(r->store);
 }
 
 static void
-fill_history(struct reply *reply, size_t index, const struct store_done *done)
+fill_answer(struct reply *reply, size_t index, const struct store_done *done)
 {
     size_t len = done->json != NULL ? done->json_len : 0;
-    char *line = malloc(len + 256);
+    char *line = malloc(len + FILL_ROOM);
     struct bk_text t;
     if (line == NULL) {
         reply->is_short = true;
         reply_fill(reply, index, NULL, 0);
         return;
     }
-    bk_text_init(&t, line, len + 256);
+    bk_text_init(&t, line, len + FILL_ROOM);
     if (done->json != NULL) {
         bk_text_put(&t, "OK ");
         bk_text_put_n(&t, done->json, len);
@@ -283,12 +310,12 @@ fill_history(struct reply *reply, size_t index, const struct store_done *done)
 }
 
 void
-orders_fill_history(struct reply *waiting, const struct store_done *done)
+orders_fill(struct reply *waiting, const struct store_done *done)
 {
     for (struct reply *r = waiting; r != NULL; r = r->next) {
         for (size_t i = 0; i < r->count; i++) {
             if (r->answers[i].is_due && r->answers[i].ticket == done->ticket) {
-                fill_history(r, i, done);
+                fill_answer(r, i, done);
                 return;
             }
         }

@@ -29,8 +29,10 @@ void orders_set(struct answer *a, const struct bk_request *q);
 void orders_unset(struct answer *a, const struct bk_request *q);
 void orders_reload(struct answer *a, const struct bk_request *q);
 void orders_history(struct answer *a, const struct bk_request *q);
+void orders_backup(struct answer *a, const struct bk_request *q);
 void orders_forget(struct answer *a, const struct bk_request *q);
-/* The store's answer to a HISTORY, put where it belongs in those that wait. */
-void orders_fill_history(struct reply *waiting, const struct store_done *done);
+/* The store's answer to HISTORY or BACKUP, put where it belongs in those that
+ * wait. */
+void orders_fill(struct reply *waiting, const struct store_done *done);
 
 #endif

@@ -20,7 +20,7 @@ struct reply_answer {
     size_t from; /* within the arena */
     size_t len;
     char *own;       /* or: its own memory, freed with the reply */
-    uint64_t ticket; /* due: what history it waits for */
+    uint64_t ticket; /* due: what answer of the store it waits for */
     bool is_due;     /* somebody still has to fill it */
     bool needs_disk;
 };

@@ -248,10 +248,10 @@ router_flush(struct router *r)
 void
 router_stored(struct router *r, const struct store_done *done)
 {
-    if (done->kind == STORE_HISTORY) {
-        orders_fill_history(r->waiting, done);
+    if (done->kind == STORE_ANSWER) {
+        orders_fill(r->waiting, done);
     } else if (done->kind == STORE_FAILED) {
-        char why[256];
+        char why[STORE_WORDS_SIZE + 128];
         snprintf(why, sizeof(why),
                  "done and in force, but not saved yet: %s; it will be saved "
                  "when the database can be written",

@@ -270,28 +270,45 @@ store_put_meta(struct store *s, const struct store_meta *meta)
     return next_job(s);
 }
 
-uint64_t
-store_ask_history(struct store *s, const char *service, uint64_t limit,
-                  uint64_t ticket)
+/* Questions are bounded over all boxes, so each has an answer. */
+static uint64_t
+put_ask(struct store *s, struct store_ask *ask)
 {
-    static const char refusal[] = "too many questions about history at once";
-    struct store_ask ask = {.limit = limit, .ticket = ticket};
+    static const char refusal[] = "too many questions at once";
 
-    ask.job = next_job(s);
-    if (service != NULL)
-        bk_copy_text(ask.service, sizeof ask.service, service, strlen(service));
+    ask->job = next_job(s);
     s->asks_out++;
-    if (s->asks_out > STORE_ASKS_MAX ||
-        !store_box_put_ask(&s->incoming, &ask)) {
+    if (s->asks_out > STORE_ASKS_MAX || !store_box_put_ask(&s->incoming, ask)) {
         struct store_done done = {
-            .kind = STORE_HISTORY, .job = ask.job, .ticket = ticket};
+            .kind = STORE_ANSWER, .job = ask->job, .ticket = ask->ticket};
 
         bk_copy_text(done.text, sizeof done.text, refusal, sizeof refusal - 1);
         (void)pthread_mutex_lock(&s->mutex);
         store_reply_add(s, &done);
         (void)pthread_mutex_unlock(&s->mutex);
     }
-    return ask.job;
+    return ask->job;
+}
+
+uint64_t
+store_ask_history(struct store *s, const char *service, uint64_t limit,
+                  uint64_t before, uint64_t ticket)
+{
+    struct store_ask ask = {.limit = limit, .before = before, .ticket = ticket};
+
+    if (service != NULL)
+        bk_copy_text(ask.service, sizeof ask.service, service, strlen(service));
+    return put_ask(s, &ask);
+}
+
+uint64_t
+store_ask_copy(struct store *s, const char *path, bool may_replace,
+               uint64_t ticket)
+{
+    struct store_ask ask = {.may_replace = may_replace, .ticket = ticket};
+
+    bk_copy_text(ask.path, sizeof ask.path, path, strlen(path));
+    return put_ask(s, &ask);
 }
 
 void
@@ -379,7 +396,7 @@ store_next(struct store *s, struct store_done *out)
         (void)got;
     }
     (void)pthread_mutex_unlock(&s->mutex);
-    if (has_news && out->kind == STORE_HISTORY) {
+    if (has_news && out->kind == STORE_ANSWER) {
         s->asks_out--;
         /* There is room for another answer, should the thread wait for it. */
         if (s->asks_out > 0)

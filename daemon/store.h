@@ -11,6 +11,9 @@
 
 struct store;
 
+/* Octets of a sentence about what failed, a path in it. */
+#define STORE_WORDS_SIZE 512
+
 /* What the file held at start, handed out row by row. Wall-clock ends have been
  * turned into what remains (never negative). Any may be NULL. */
 struct store_reader {
@@ -56,10 +59,16 @@ uint64_t store_put_setting(struct store *s, const char *service,
 uint64_t store_put_forgotten(struct store *s, const char *name,
                              uint64_t generation);
 uint64_t store_put_meta(struct store *s, const struct store_meta *meta);
-/* Asks for the newest `limit` lines (service NULL: of all) as JSON
- * {"history":[...]} newest last; `ticket` comes back with the answer. */
+/* Asks for the newest `limit` lines (service NULL: of all) that are older than
+ * number `before` (0: the newest there are) as JSON {"history":[...]} newest
+ * last; `ticket` comes back with the answer. */
 uint64_t store_ask_history(struct store *s, const char *service, uint64_t limit,
-                           uint64_t ticket);
+                           uint64_t before, uint64_t ticket);
+/* Asks for a copy of the file, as it is once every job put before is in it, under
+ * the name `path`; of a file that is there only when it `may_replace` it. The
+ * answer {"path","bytes"} comes when the copy is whole and on disk. */
+uint64_t store_ask_copy(struct store *s, const char *path, bool may_replace,
+                        uint64_t ticket);
 /* Wakes the thread: everything put since the last call is one batch. */
 void store_flush(struct store *s);
 
@@ -67,11 +76,12 @@ void store_flush(struct store *s);
 int store_fd(const struct store *s);
 
 enum store_answer {
-    STORE_SAVED,   /* every job up to `job` is on disk */
-    STORE_FAILED,  /* jobs up to `job` were tried and are not saved yet; they
+    STORE_SAVED,  /* every job up to `job` is on disk */
+    STORE_FAILED, /* jobs up to `job` were tried and are not saved yet; they
                      are tried again; `text` says why */
-    STORE_HISTORY, /* `json` (free it) answers `ticket`; NULL when it failed */
-    STORE_REBUILD  /* the file had to be replaced: put every service, setting,
+    STORE_ANSWER, /* `json` (free it) answers `ticket`; NULL when it failed,
+                      and `text` says why */
+    STORE_REBUILD /* the file had to be replaced: put every service, setting,
                      forgotten name and meta again */
 };
 struct store_done {
@@ -80,7 +90,7 @@ struct store_done {
     uint64_t ticket;
     char *json;
     size_t json_len;
-    char text[160];
+    char text[STORE_WORDS_SIZE];
 };
 bool store_next(struct store *s, struct store_done *out);
 

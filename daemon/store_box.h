@@ -6,12 +6,14 @@
  * each setting the latest value; events one by one. Boxes are handed from the
  * loop to the store's thread, and one box laid over another says what both say,
  * the later one last. */
+#include "core/wire.h"
 #include "daemon/store.h"
 
 #define STORE_EVENTS_MAX 10000 /* the oldest make room */
 #define STORE_NAMES_MAX 131072 /* rows of new names over it are dropped */
 #define STORE_ASKS_MAX 1024
 #define STORE_KEY_SIZE 64
+#define STORE_PATH_SIZE BK_LINE_MAX
 
 struct store_setting {
     struct store_setting *next;
@@ -31,9 +33,13 @@ struct store_entry {
     struct store_setting *settings;
 };
 
+/* A question for history, or, with a path, for a copy of the file. */
 struct store_ask {
+    char path[STORE_PATH_SIZE]; /* "": history */
+    bool may_replace;
     char service[BK_NAME_SIZE]; /* "": all */
     uint64_t limit;
+    uint64_t before; /* 0: the newest */
     uint64_t ticket;
     uint64_t job;
 };

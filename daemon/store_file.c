@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/store_file.h"
+#include "core/schema.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -211,7 +212,7 @@ check(struct store_file *f, struct bk_text *error)
 }
 
 /* What each version of the tables adds to the one before, from version 2 on. */
-static const char *const additions[STORE_SCHEMA_VERSION - 1] = {
+static const char *const additions[BK_SCHEMA_VERSION - 1] = {
     "ALTER TABLE services ADD COLUMN stats TEXT NOT NULL DEFAULT '{}';",
 };
 
@@ -225,10 +226,10 @@ bring_up(struct store_file *f, int64_t version, struct bk_text *error)
 
     (void)snprintf(mark, sizeof mark,
                    "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-                   APPLICATION, STORE_SCHEMA_VERSION);
+                   APPLICATION, BK_SCHEMA_VERSION);
     if (trouble == STORE_GOOD && version == 0)
         trouble = run(f, store_schema, error);
-    for (int64_t v = version; v > 0 && v < STORE_SCHEMA_VERSION; v++) {
+    for (int64_t v = version; v > 0 && v < BK_SCHEMA_VERSION; v++) {
         if (trouble == STORE_GOOD)
             trouble = run(f, additions[v - 1], error);
     }
@@ -270,23 +271,23 @@ migrate(struct store_file *f, struct bk_text *error)
                       sizeof text, &tables, error);
     if (trouble != STORE_GOOD)
         return trouble;
-    if (version > STORE_SCHEMA_VERSION) {
+    if (version > BK_SCHEMA_VERSION) {
         bk_text_put(error, "it was written by a newer breakerd (its tables are"
                            " of version ");
         bk_text_put_i64(error, version);
         bk_text_put(error, ", this one knows ");
-        bk_text_put_i64(error, STORE_SCHEMA_VERSION);
+        bk_text_put_i64(error, BK_SCHEMA_VERSION);
         bk_text_put_char(error, ')');
         return STORE_LATER;
     }
     if ((version == 0 && tables == 0) ||
-        (version > 0 && version < STORE_SCHEMA_VERSION &&
+        (version > 0 && version < BK_SCHEMA_VERSION &&
          application == APPLICATION)) {
         trouble = bring_up(f, version, error);
         return trouble == STORE_GOOD ? prepare_all(f, error) : trouble;
     }
     trouble =
-        version == STORE_SCHEMA_VERSION ? prepare_all(f, error) : STORE_BROKEN;
+        version == BK_SCHEMA_VERSION ? prepare_all(f, error) : STORE_BROKEN;
     if (trouble == STORE_BROKEN && application != APPLICATION) {
         bk_text_init(error, error->at, error->cap);
         bk_text_put(error, "it is a database, but none of breakerd's");

@@ -7,7 +7,6 @@
 #include "daemon/store_box.h"
 #include <sqlite3.h>
 
-#define STORE_SCHEMA_VERSION 2
 /* Among what is counted for metrics: the time open, in microseconds. */
 #define STORE_OPEN_KEY "open_us"
 #define STORE_HISTORY_ROWS 100000
@@ -72,9 +71,9 @@ enum store_trouble store_file_load(struct store_file *f, int64_t wall_ms,
                                    struct store_meta *meta,
                                    struct bk_text *error);
 /* {"history":[...]}, newest last, `*len` octets to be freed; NULL and SQLite's
- * words when it cannot be read. `service` "" is all. */
-char *store_file_history(struct store_file *f, const char *service,
-                         uint64_t limit, size_t *len, struct bk_text *error);
+ * words when it cannot be read. */
+char *store_file_history(struct store_file *f, const struct store_ask *ask,
+                         size_t *len, struct bk_text *error);
 
 /* What a result code of SQLite means for the file. */
 enum store_trouble store_trouble_of(sqlite3 *db, int code);

@@ -97,30 +97,33 @@ append_rows(struct answer *a, sqlite3_stmt *st)
 
 static const char all[] =
     "SELECT * FROM (SELECT seq, at_ms, service, from_state, to_state, mode,"
-    " reason, generation, actor, text FROM history"
+    " reason, generation, actor, text FROM history WHERE seq < ?3"
     " ORDER BY seq DESC LIMIT ?1) ORDER BY seq";
 static const char one[] =
     "SELECT * FROM (SELECT seq, at_ms, service, from_state, to_state, mode,"
-    " reason, generation, actor, text FROM history WHERE service = ?2"
+    " reason, generation, actor, text FROM history"
+    " WHERE service = ?2 AND seq < ?3"
     " ORDER BY seq DESC LIMIT ?1) ORDER BY seq";
 
 char *
-store_file_history(struct store_file *f, const char *service, uint64_t limit,
+store_file_history(struct store_file *f, const struct store_ask *ask,
                    size_t *len, struct bk_text *error)
 {
     static const char head[] = "{\"history\":[";
     struct answer a = {NULL, 0, 0};
     sqlite3_stmt *st = NULL;
+    uint64_t limit =
+        ask->limit < STORE_HISTORY_ANSWER ? ask->limit : STORE_HISTORY_ANSWER;
     int code;
 
-    if (store_prepare(f, service[0] == '\0' ? all : one, &st, error) !=
+    if (store_prepare(f, ask->service[0] == '\0' ? all : one, &st, error) !=
         STORE_GOOD)
         return NULL;
-    if (limit > STORE_HISTORY_ANSWER)
-        limit = STORE_HISTORY_ANSWER;
     (void)sqlite3_bind_int64(st, 1, (int64_t)limit);
-    if (service[0] != '\0')
-        (void)sqlite3_bind_text(st, 2, service, -1, SQLITE_STATIC);
+    if (ask->service[0] != '\0')
+        (void)sqlite3_bind_text(st, 2, ask->service, -1, SQLITE_STATIC);
+    (void)sqlite3_bind_int64(
+        st, 3, ask->before > 0 ? (int64_t)ask->before : INT64_MAX);
     code =
         append(&a, head, sizeof head - 1) ? append_rows(&a, st) : SQLITE_NOMEM;
     if (code == SQLITE_DONE && !append(&a, "]}", 2))

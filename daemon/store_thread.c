@@ -137,6 +137,29 @@ replace_file(struct store *s, int64_t now, struct bk_text *error)
     return s->file.db != NULL;
 }
 
+static void
+tell_answer(struct store *s, const struct store_done *done)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    store_reply_add(s, done);
+    (void)pthread_mutex_unlock(&s->mutex);
+}
+
+/* Ends a copy that is being written: with its document, or NULL and why not. */
+static void
+end_copy(struct store *s, char *json, const char *why)
+{
+    struct store_done done = {.kind = STORE_ANSWER,
+                              .job = s->copy.ask.job,
+                              .ticket = s->copy.ask.ticket,
+                              .json = json,
+                              .json_len = json != NULL ? strlen(json) : 0};
+
+    bk_copy_text(done.text, sizeof done.text, why, strlen(why));
+    store_copy_drop(&s->copy);
+    tell_answer(s, &done);
+}
+
 /* Writes what there is; `*is_new` says that a new file was begun. */
 static bool
 write_work(struct store *s, int64_t now, bool *is_new, struct bk_text *error)
@@ -144,6 +167,8 @@ write_work(struct store *s, int64_t now, bool *is_new, struct bk_text *error)
     enum store_trouble trouble;
 
     *is_new = s->file.db == NULL || s->is_damaged;
+    if (*is_new && store_copy_is_running(&s->copy))
+        end_copy(s, NULL, "the database had to be replaced meanwhile");
     if (*is_new && !replace_file(s, now, error)) {
         *is_new = false;
         return false;
@@ -249,21 +274,53 @@ has_room_for_history(struct store *s)
 }
 
 static void
-answer(struct store *s, const struct store_ask *ask)
+begin_copy(struct store *s, const struct store_ask *ask)
 {
     struct store_done done = {
-        .kind = STORE_HISTORY, .job = ask->job, .ticket = ask->ticket};
+        .kind = STORE_ANSWER, .job = ask->job, .ticket = ask->ticket};
     struct bk_text error;
 
     bk_text_init(&error, done.text, sizeof done.text);
-    if (s->file.db != NULL)
-        done.json = store_file_history(&s->file, ask->service, ask->limit,
-                                       &done.json_len, &error);
-    else
+    if (store_copy_is_running(&s->copy))
+        bk_text_put(&error, "another backup is being written");
+    else if (store_box_count(&s->work) > 0)
+        bk_text_put(&error, "the database cannot be written now, so what is "
+                            "in it is older than what is in force");
+    else if (store_copy_begin(&s->copy, &s->file, ask, &error))
+        return;
+    tell_answer(s, &done);
+}
+
+/* A piece a turn, so that what is to be saved does not wait for the copy. */
+static void
+go_on_copying(struct store *s)
+{
+    char words[STORE_WORDS_SIZE];
+    struct bk_text error;
+    char *json = NULL;
+
+    bk_text_init(&error, words, sizeof words);
+    if (store_copy_step(&s->copy, &json, &error))
+        end_copy(s, json, words);
+}
+
+static void
+answer(struct store *s, const struct store_ask *ask)
+{
+    struct store_done done = {
+        .kind = STORE_ANSWER, .job = ask->job, .ticket = ask->ticket};
+    struct bk_text error;
+
+    bk_text_init(&error, done.text, sizeof done.text);
+    if (s->file.db == NULL) {
         bk_text_put(&error, "the database cannot be opened");
-    (void)pthread_mutex_lock(&s->mutex);
-    store_reply_add(s, &done);
-    (void)pthread_mutex_unlock(&s->mutex);
+    } else if (ask->path[0] != '\0') {
+        begin_copy(s, ask);
+        return;
+    } else {
+        done.json = store_file_history(&s->file, ask, &done.json_len, &error);
+    }
+    tell_answer(s, &done);
 }
 
 static void
@@ -274,6 +331,7 @@ end(struct store *s)
     if (lost > 0)
         log_line(LOG_ERROR, "store %s: %zu changes could not be saved",
                  s->file.path, lost);
+    store_copy_drop(&s->copy);
     store_file_close(&s->file);
     (void)pthread_mutex_lock(&s->mutex);
     s->has_ended = true;
@@ -290,13 +348,15 @@ store_thread_run(void *store)
     while (!is_stopping) {
         struct store_ask ask;
 
-        sleep_until(s, due_ns(s));
+        sleep_until(s, store_copy_is_running(&s->copy) ? 0 : due_ns(s));
         is_stopping = take(s);
         if (due_ns(s) <= clock_mono_ns() ||
             (is_stopping && store_box_count(&s->work) > 0))
             try_to_write(s);
         while (has_room_for_history(s) && store_box_take_ask(&s->work, &ask))
             answer(s, &ask);
+        if (store_copy_is_running(&s->copy))
+            go_on_copying(s);
     }
     end(s);
     return NULL;

@@ -4,7 +4,7 @@
  *
  * What the loop's side (store.c) and the thread's side (store_thread.c) of a
  * store share, and which side owns what. */
-#include "daemon/store_file.h"
+#include "daemon/store_copy.h"
 #include <pthread.h>
 
 /* Octets of history that may wait for the loop before more is read. */
@@ -17,7 +17,7 @@
 #define STORE_ASIDE_LEAST_NS BK_NS_PER_S
 #define STORE_ASIDE_MOST_NS (3600 * BK_NS_PER_S)
 
-/* An answer to one history question. */
+/* An answer to one question. */
 struct store_reply {
     struct store_reply *next;
     struct store_done done;
@@ -31,7 +31,7 @@ struct store_news {
     char failed_text[160];
     struct store_reply *first; /* in the order they were asked */
     struct store_reply *last;
-    size_t octets; /* of history in them */
+    size_t octets; /* of the answers in them */
 };
 
 struct store {
@@ -56,6 +56,7 @@ struct store {
 
     /* The thread's; before the first job the loop's, for loading. */
     struct store_file file;
+    struct store_copy copy;
     struct store_box work;  /* taken, not written yet */
     struct store_box spare; /* empty between two turns */
     bool is_damaged;        /* the file may not be written to any more */
@@ -71,7 +72,7 @@ struct store {
 void *store_thread_run(void *store);
 /* Adds to one of the eventfds. */
 void store_wake(int fd);
-/* Appends a history answer to the news; the mutex is held. */
+/* Appends an answer to the news; the mutex is held. */
 void store_reply_add(struct store *s, const struct store_done *done);
 
 #endif

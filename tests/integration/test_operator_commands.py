@@ -17,7 +17,7 @@ class Forbidden(harness.SharedDaemonCase):
                      f"BYPASS {name} 1000", f"OBSERVE {name} - why",
                      f"AUTO {name}", "AUTO *", f"SET {name} ramp 1s",
                      f"UNSET {name} ramp", "RELOAD", f"HISTORY {name} 5",
-                     "HISTORY * 5", f"FORGET {name}"):
+                     "HISTORY * 5", "BACKUP new /nonexistent/a", f"FORGET {name}"):
             with self.subTest(line=line):
                 self.assert_error(self.worker.ask(line), "forbidden")
         service = self.worker.service(name)

@@ -118,7 +118,8 @@ class Documents(harness.Case):
                  "OBSERVE": "OBSERVE s -", "AUTO": "AUTO s",
                  "SET": "SET s ramp 1s", "UNSET": "UNSET s ramp",
                  "RELOAD": "RELOAD", "FORGET": "FORGET s",
-                 "RESET *": "RESET *", "AUTO *": "AUTO *"}
+                 "RESET *": "RESET *", "AUTO *": "AUTO *",
+                 "BACKUP": f"BACKUP new {daemon.home}/copy.db"}
         operator.ask("TRIP s -")
         for row in re.findall(r"^\| (`.*?) \| (.*?) \|$", table, re.M):
             document = re.search(r"`\{(.*?)\}`", row[1])[1]

@@ -145,7 +145,7 @@ note(struct stores *t, struct store_done *done)
         t->failures++;
         memcpy(t->failed_text, done->text, sizeof t->failed_text);
         break;
-    case STORE_HISTORY:
+    case STORE_ANSWER:
         free(t->history.json);
         t->history = *done;
         t->histories++;

@@ -327,7 +327,7 @@ ask(struct stores *t, const char *service, uint64_t limit)
 {
     int before = t->histories;
 
-    (void)store_ask_history(t->store, service, limit, 4711);
+    (void)store_ask_history(t->store, service, limit, 0, 4711);
     store_flush(t->store);
     for (int i = 0; i < WAIT_MS / 100 && t->histories == before; i++)
         (void)stores_listen(t, 100);
@@ -459,14 +459,13 @@ every_question_is_answered(void **state)
 
     stores_must_open(t);
     for (uint64_t i = 0; i < 3000; i++)
-        (void)store_ask_history(t->store, "a", 5, i);
+        (void)store_ask_history(t->store, "a", 5, 0, i);
     store_flush(t->store);
     for (int i = 0; i < WAIT_MS / 10 && answered + refused < 3000; i++) {
         while (store_next(t->store, &done)) {
-            assert_int_equal(done.kind, STORE_HISTORY);
+            assert_int_equal(done.kind, STORE_ANSWER);
             if (done.json == NULL) {
-                assert_string_equal(done.text, "too many questions about "
-                                               "history at once");
+                assert_string_equal(done.text, "too many questions at once");
                 refused++;
             } else {
                 answered++;

@@ -289,7 +289,7 @@ put_until_it_fails(struct stores *t)
 static void
 ask_history(struct stores *t)
 {
-    (void)store_ask_history(t->store, NULL, 5, 1);
+    (void)store_ask_history(t->store, NULL, 5, 0, 1);
     store_flush(t->store);
     for (int i = 0; i < 50 && t->histories == 0; i++)
         (void)stores_listen(t, 100);

@@ -336,7 +336,7 @@ any_history_is_told_as_json(void **state)
                   " 9223372036854775807, '', '', '', '', '', 0, '', '')");
     stores_must_open(t);
     assert_int_equal(t->meta.last_seq, 0);
-    (void)store_ask_history(t->store, NULL, UINT64_MAX, 1);
+    (void)store_ask_history(t->store, NULL, UINT64_MAX, 0, 1);
     store_flush(t->store);
     for (int i = 0; i < 100 && t->histories == 0; i++)
         (void)stores_listen(t, 100);
@@ -450,7 +450,7 @@ random_damage_is_survived(void **state)
         if (!opens(t))
             continue;
         stores_load(t, WALL);
-        (void)store_ask_history(t->store, NULL, 100, 1);
+        (void)store_ask_history(t->store, NULL, 100, 0, 1);
         stores_await(t, store_put_service(t->store, &row, WALL));
         stores_again(t, WALL);
         usable += stores_find(t, "new") != NULL ? 1 : 0;

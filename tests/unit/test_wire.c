@@ -90,7 +90,7 @@ extra_words_are_ignored(void **state)
     accept_line("STATUS a new");
     accept_line("UNSET a window new");
     accept_line("RELOAD new");
-    accept_line("HISTORY a 3 new");
+    accept_line("HISTORY a 3 7 new");
     accept_line("FORGET a new");
     accept_line("HELLO 1 - - new");
     accept_line("TALLYQ a denied 3 open new");
@@ -340,10 +340,29 @@ reset_auto_and_history_take_a_star(void **state)
     assert_int_equal(request.count, 20);
     accept_line("HISTORY llm 5");
     assert_int_equal(request.count, 5);
+    assert_int_equal(request.id, 0);
+    accept_line("HISTORY llm 5 41");
+    assert_int_equal(request.id, 41);
     refuse_request("HISTORY");
     refuse_request("HISTORY llm x");
+    refuse_request("HISTORY llm 5 x");
     refuse_request("RESET");
     refuse_request("AUTO");
+}
+
+static void
+a_backup_has_a_path_from_the_root(void **state)
+{
+    (void)state;
+    accept_line("BACKUP new /var/backups/a b.db");
+    expect(request.text, "/var/backups/a b.db");
+    assert_false(request.is_allowed);
+    accept_line("BACKUP replace /a");
+    assert_true(request.is_allowed);
+    refuse_request("BACKUP");
+    refuse_request("BACKUP new");
+    refuse_request("BACKUP new a.db");
+    refuse_request("BACKUP /a");
 }
 
 static void
@@ -401,6 +420,7 @@ main(void)
         cmocka_unit_test(permits_are_given_back_and_renewed),
         cmocka_unit_test(status_and_config_may_be_of_all),
         cmocka_unit_test(reset_auto_and_history_take_a_star),
+        cmocka_unit_test(a_backup_has_a_path_from_the_root),
         cmocka_unit_test(overrides_have_an_end_or_none),
         cmocka_unit_test(set_takes_one_word),
     };
