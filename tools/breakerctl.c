@@ -16,8 +16,9 @@ const struct ctl_command ctl_commands[] = {
     {"status", "[SERVICE...]", "state of services, from the shared memory",
      "Shows each service's state, mode and numbers. Reads the shared memory, so\n"
      "it works, and says so, while the daemon is down. With one SERVICE the last\n"
-     "outcomes that count against it are shown too.",
-     0, 0, MANY, ctl_status},
+     "outcomes that count against it are shown too. --watch shows it again and\n"
+     "again until Ctrl-C, with --json a document a line.",
+     CTL_WATCH, 0, MANY, ctl_status},
     {"explain", "SERVICE", "why a service is in its state, and what comes next",
      "Tells which rule put the service into its state, the numbers, the last\n"
      "outcomes that count against it and who reported them, and what happens\n"
@@ -27,6 +28,12 @@ const struct ctl_command ctl_commands[] = {
      "Answers for scripts whether a call of SERVICE (or of a route) would be let\n"
      "through now. Takes no permit and counts nothing.",
      0, 1, 1, ctl_check},
+    {"wait", "SERVICE", "wait until it is in a state",
+     "Waits until SERVICE is in one of the states named with --state (else\n"
+     "closed), at most for --timeout (else 60s): then exit 6. Reads the shared\n"
+     "memory, so it goes on while the daemon is away. A state shorter than 20 ms\n"
+     "may be missed. A service that was never used has no state: exit 3.",
+     CTL_STATE | CTL_TIMEOUT, 1, 1, ctl_wait},
     {"reset", "SERVICE... | --all", "close and forget what was counted",
      "Closes each SERVICE, empties its windows, ends hold and ramp and removes an\n"
      "override. --all resets every service, asks first on a terminal and needs\n"
@@ -56,19 +63,31 @@ const struct ctl_command ctl_commands[] = {
      "Removes values given with breakerctl set; what file, environment or the\n"
      "built-in defaults say is in force again.",
      0, 2, MANY, ctl_unset},
-    {"config", "[SERVICE]", "effective values, each with its origin",
+    {"config", "[SERVICE] | check FILE | diff FILE",
+     "effective values, each with its origin",
      "Shows each key's value in force and where it comes from: built-in, defaults,\n"
      "environment, service or set. Without SERVICE: what a service has that nobody\n"
-     "configured.",
-     0, 0, 1, ctl_config},
+     "configured. \"check\" reads a configuration FILE as breakerd would and says\n"
+     "what is wrong with it (exit 2). \"diff\" shows what FILE would change of what\n"
+     "is in force: exit 0 when nothing, else 6.",
+     0, 0, 2, ctl_config},
     {"reload", "", "read the daemon's configuration file again",
      "When the file is faulty the old configuration stays in force and the fault\n"
      "is told with file and line.",
      0, 0, 0, ctl_reload},
     {"history", "[SERVICE]", "transitions and operators' actions",
      "The newest lines (20, or -n N), newest last. Asks the daemon; while it is\n"
-     "down, reads its database (--db FILE, else where breakerd keeps it).",
-     CTL_LIMIT | CTL_DB, 0, 1, ctl_history},
+     "down, reads its database (--db FILE, else where breakerd keeps it). With\n"
+     "--since, --reason, --actor, --from or --to: the newest lines that match all.",
+     CTL_LIMIT | CTL_DB | CTL_SINCE | CTL_REASON | CTL_ACTOR | CTL_FROM |
+         CTL_TO,
+     0, 1, ctl_history},
+    {"backup", "FILE", "copy the database, while breakerd goes on",
+     "Lets breakerd write a copy of its database to FILE, with all that is in\n"
+     "force now, and waits until it is on disk. A FILE that is there is replaced\n"
+     "only with --force. While breakerd is down the database (--db FILE, else where\n"
+     "breakerd keeps it) is copied from here. The copy is a database for breakerd.",
+     CTL_FORCE | CTL_DB, 1, 1, ctl_backup},
     {"events", "[SERVICE]", "follow transitions as they happen",
      "Prints a line for each change of state or mode until interrupted, or until\n"
      "-n N were seen. With --json each line is a JSON document.",

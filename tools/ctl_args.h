@@ -13,7 +13,7 @@ enum ctl_exit {
     CTL_USAGE = 2,
     CTL_NO_SERVICE = 3,
     CTL_FORBIDDEN = 4,
-    CTL_UNMET = 6, /* check: a call would be denied */
+    CTL_UNMET = 6, /* check: denied; wait: not in time; config diff: differs */
     CTL_UNREACHABLE = 7
 };
 
@@ -37,6 +37,15 @@ enum ctl_option {
     CTL_RETRY_OUTPUT = 1U << 15,
     CTL_COMPAT = 1U << 16,
     CTL_FILE = 1U << 17,
+    CTL_INTERVAL = 1U << 18,
+    CTL_ONCE = 1U << 19,
+    CTL_WATCH = 1U << 20,
+    CTL_STATE = 1U << 21,
+    CTL_SINCE = 1U << 22,
+    CTL_ACTOR = 1U << 23,
+    CTL_FROM = 1U << 24,
+    CTL_TO = 1U << 25,
+    CTL_FORCE = 1U << 26,
     CTL_RUN = CTL_ATTEMPTS | CTL_TIMEOUT | CTL_WAIT | CTL_RETRY_ON |
               CTL_CRITICAL_ON | CTL_REJECT_ON | CTL_RETRY_OUTPUT
 };
@@ -51,7 +60,13 @@ struct ctl {
     uint64_t max_attempts; /* 0: not given */
     int64_t timeout_ns;    /* 0: not given */
     int64_t wait_ns;       /* 0: not given */
-    const char *retry_on;  /* lists of exit statuses; NULL: not given */
+    int64_t interval_ns;   /* between two looks; 0: not given */
+    unsigned states;       /* bit (1 << state); 0: not given */
+    unsigned from_states;
+    unsigned to_states;
+    const char *since;    /* NULL: not given */
+    const char *actor;    /* NULL: not given */
+    const char *retry_on; /* lists of exit statuses; NULL: not given */
     const char *critical_on;
     const char *reject_on;
     const char *compat; /* NULL: not given */

@@ -8,6 +8,8 @@
 
 enum ctl_exit ctl_status(const struct ctl *c, const char *const *words,
                          size_t count);
+enum ctl_exit ctl_wait(const struct ctl *c, const char *const *words,
+                       size_t count);
 enum ctl_exit ctl_check(const struct ctl *c, const char *const *words,
                         size_t count);
 enum ctl_exit ctl_explain(const struct ctl *c, const char *const *words,
@@ -15,6 +17,8 @@ enum ctl_exit ctl_explain(const struct ctl *c, const char *const *words,
 enum ctl_exit ctl_history(const struct ctl *c, const char *const *words,
                           size_t count);
 enum ctl_exit ctl_events(const struct ctl *c, const char *const *words,
+                         size_t count);
+enum ctl_exit ctl_backup(const struct ctl *c, const char *const *words,
                          size_t count);
 enum ctl_exit ctl_reset(const struct ctl *c, const char *const *words,
                         size_t count);

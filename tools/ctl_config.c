@@ -5,6 +5,7 @@
 #include "core/wire.h"
 #include "tools/ctl_ask.h"
 #include "tools/ctl_commands.h"
+#include "tools/ctl_config_file.h"
 #include "tools/ctl_out.h"
 #include <stdio.h>
 #include <string.h>
@@ -172,6 +173,17 @@ print_config(json_t *config)
     ctl_table_end(&table);
 }
 
+static enum ctl_exit
+of_file(const struct ctl *c, const char *what, const char *path)
+{
+    if (strcmp(what, "check") == 0)
+        return config_file_check(c, path);
+    if (strcmp(what, "diff") == 0)
+        return config_file_diff(c, path);
+    ctl_say("usage: breakerctl config [SERVICE] | check FILE | diff FILE");
+    return CTL_USAGE;
+}
+
 enum ctl_exit
 ctl_config(const struct ctl *c, const char *const *words, size_t count)
 {
@@ -180,6 +192,8 @@ ctl_config(const struct ctl *c, const char *const *words, size_t count)
     enum ctl_exit exit;
     json_t *json;
 
+    if (count == 2)
+        return of_file(c, words[0], words[1]);
     if (ask_check_names(words, count) != CTL_DONE)
         return CTL_USAGE;
     ask_add(&lines, "CONFIG", count > 0 ? words[0] : NULL, NULL, NULL);

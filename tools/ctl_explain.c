@@ -21,13 +21,14 @@
 static const json_t *
 find_order(const struct ctl *c, const struct view_service *s, json_t **document)
 {
+    const struct history_page page = {.service = s->record.name,
+                                      .limit = HISTORY_LINES};
     const json_t *rows;
 
     *document = NULL;
     if (s->record.breaker.cause != BK_CAUSE_OPERATOR)
         return NULL;
-    if (history_fetch(c, s->record.name, HISTORY_LINES, true, document) !=
-        CTL_DONE)
+    if (history_fetch(c, &page, true, document) != CTL_DONE)
         return NULL;
     rows = json_object_get(*document, "history");
     for (size_t i = 0; i < json_array_size(rows); i++) {

@@ -1,16 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/ctl_history.h"
 #include "tools/ctl_commands.h"
+#include "tools/ctl_history_filter.h"
 #include "tools/ctl_out.h"
 #include <stdio.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 20
+/* Rows of one question when only some of them will do, and how many are asked:
+ * together all that the daemon keeps. */
+#define PAGE_ROWS 5000
+#define PAGES 20
 
 /* Nobody answers at the socket: what is in the file, or why that is not to be had
  * either. */
 static enum ctl_exit
-from_database(const struct ctl *c, const char *service, uint64_t limit,
+from_database(const struct ctl *c, const struct history_page *page,
               bool is_quiet, json_t **out)
 {
     static const enum ctl_exit exits[] = {
@@ -31,11 +36,12 @@ from_database(const struct ctl *c, const char *service, uint64_t limit,
     if (!place_database(c->db, path))
         return CTL_USAGE;
     bk_text_init(&why, clause, sizeof clause);
-    result = history_read(path, service, limit, &why, out);
+    result = history_read(path, page, &why, out);
     if (is_quiet)
         return exits[result];
     if (result == HISTORY_READ) {
-        ctl_say("breakerd does not answer; read from %s", path);
+        if (page->before == 0)
+            ctl_say("breakerd does not answer; read from %s", path);
         return CTL_DONE;
     }
     snprintf(what, sizeof what,
@@ -47,10 +53,10 @@ from_database(const struct ctl *c, const char *service, uint64_t limit,
 }
 
 enum ctl_exit
-history_fetch(const struct ctl *c, const char *service, uint64_t limit,
+history_fetch(const struct ctl *c, const struct history_page *page,
               bool is_quiet, json_t **out)
 {
-    char line[BK_NAME_SIZE + 32];
+    char line[BK_NAME_SIZE + 64];
     struct link_reply reply;
     struct bk_text text;
     enum ctl_exit exit;
@@ -58,21 +64,25 @@ history_fetch(const struct ctl *c, const char *service, uint64_t limit,
     *out = NULL;
     bk_text_init(&text, line, sizeof line);
     bk_text_put(&text, "HISTORY ");
-    bk_text_put(&text, service != NULL ? service : "*");
+    bk_text_put(&text, page->service != NULL ? page->service : "*");
     bk_text_put_char(&text, ' ');
-    bk_text_put_u64(&text, limit);
+    bk_text_put_u64(&text, page->limit);
+    if (page->before > 0) {
+        bk_text_put_char(&text, ' ');
+        bk_text_put_u64(&text, page->before);
+    }
     exit = ask_one(c, ASK_OPERATOR, true, line, &reply);
     /* A guess at the file may hit another instance's: not without a word. */
     if (exit == CTL_UNREACHABLE && is_quiet && c->db == NULL)
         return exit;
     if (exit == CTL_UNREACHABLE)
-        return from_database(c, service, limit, is_quiet, out);
+        return from_database(c, page, is_quiet, out);
     if (exit == CTL_FORBIDDEN && !is_quiet)
         return ask_one(c, ASK_OPERATOR, false, line, &reply); /* says why */
     if (exit != CTL_DONE)
         return exit;
     if (!is_quiet || reply.frames[0][0] == 'O')
-        exit = ask_json(&reply, 0, service, out);
+        exit = ask_json(&reply, 0, page->service, out);
     link_reply_free(&reply);
     return exit;
 }
@@ -136,7 +146,7 @@ history_print_line(const json_t *row)
 }
 
 static void
-print_table(const json_t *rows)
+print_table(const json_t *rows, const char *none)
 {
     static const char *const headings[] = {"WHEN",  "SERVICE", "CHANGE",
                                            "MODE",  "REASON",  "GENERATION",
@@ -146,7 +156,7 @@ print_table(const json_t *rows)
     size_t i;
 
     if (json_array_size(rows) == 0) {
-        ctl_say("nothing has happened yet");
+        ctl_say("%s", none);
         return;
     }
     ctl_table_init(&table, headings, 2);
@@ -173,23 +183,83 @@ print_table(const json_t *rows)
     ctl_table_end(&table);
 }
 
+/* The newest of a page that match, before those found so far. Goes from the end of
+ * the page to its beginning. */
+static void
+take_matching(const struct history_filter *f, const json_t *page,
+              uint64_t limit, json_t *found)
+{
+    for (size_t i = json_array_size(page); i-- > 0;) {
+        json_t *row = json_array_get(page, i);
+
+        if (json_array_size(found) == limit)
+            return;
+        if (history_filter_matches(f, row))
+            json_array_insert(found, 0, row);
+    }
+}
+
+/* Whether another page may hold more that match; sets what it is before. */
+static bool
+turn_page(const struct history_filter *f, const json_t *rows,
+          struct history_page *page)
+{
+    const json_t *oldest = json_array_get(rows, 0);
+
+    if (json_array_size(rows) < page->limit ||
+        history_filter_is_past(f, oldest))
+        return false;
+    page->before = ctl_json_number(oldest, "seq");
+    return page->before > 1;
+}
+
+/* Page by page until there are enough, or no more, or PAGES were looked at. */
+static enum ctl_exit
+search(const struct ctl *c, const struct history_filter *f,
+       struct history_page *page, uint64_t limit, json_t *found)
+{
+    for (int i = 0; i < PAGES; i++) {
+        enum ctl_exit exit;
+        json_t *json;
+        bool has_more;
+
+        exit = history_fetch(c, page, false, &json);
+        if (exit != CTL_DONE)
+            return exit;
+        take_matching(f, json_object_get(json, "history"), limit, found);
+        has_more = json_array_size(found) < limit &&
+                   turn_page(f, json_object_get(json, "history"), page);
+        json_decref(json);
+        if (!has_more)
+            return CTL_DONE;
+    }
+    return CTL_DONE;
+}
+
 enum ctl_exit
 ctl_history(const struct ctl *c, const char *const *words, size_t count)
 {
     uint64_t limit = c->limit > 0 ? c->limit : LIMIT_DEFAULT;
-    const char *service = count > 0 ? words[0] : NULL;
+    struct history_filter filter;
+    struct history_page page = {.service = count > 0 ? words[0] : NULL};
     enum ctl_exit exit;
+    json_t *found;
     json_t *json;
 
-    if (ask_check_names(words, count) != CTL_DONE)
+    if (ask_check_names(words, count) != CTL_DONE ||
+        history_filter_init(&filter, c) != CTL_DONE)
         return CTL_USAGE;
-    exit = history_fetch(c, service, limit, false, &json);
-    if (exit != CTL_DONE)
-        return exit;
-    if (c->is_json)
+    page.limit = filter.is_any ? limit : PAGE_ROWS;
+    found = json_array();
+    exit = search(c, &filter, &page, limit, found);
+    if (exit == CTL_DONE && c->is_json) {
+        json = json_pack("{s:O}", "history", found);
         ctl_json_print(json);
-    else
-        print_table(json_object_get(json, "history"));
-    json_decref(json);
-    return CTL_DONE;
+        json_decref(json);
+    } else if (exit == CTL_DONE) {
+        print_table(found, filter.is_any ? "nothing has happened yet"
+                                         : "nothing in the history matches");
+    }
+    json_decref(found);
+    return exit;
 }

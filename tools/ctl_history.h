@@ -5,11 +5,18 @@
  * The history: asked of the daemon, or read from its database while it is down. */
 #include "tools/ctl_ask.h"
 
-/* The newest `limit` lines of a service (NULL: of all) as the document
- * {"history":[...]}, newest last; the caller owns it. `is_quiet`: no words on
- * stderr, and NULL is a fine answer. */
-enum ctl_exit history_fetch(const struct ctl *c, const char *service,
-                            uint64_t limit, bool is_quiet, json_t **out);
+/* Which lines: the newest, or those before a line that is known. */
+struct history_page {
+    const char *service; /* NULL: of all */
+    uint64_t limit;
+    uint64_t before; /* the number (seq) of a line; 0: the newest */
+};
+
+/* The lines as the document {"history":[...]}, newest last; the caller owns it.
+ * `is_quiet`: no words on stderr, and NULL is a fine answer. */
+enum ctl_exit history_fetch(const struct ctl *c,
+                            const struct history_page *page, bool is_quiet,
+                            json_t **out);
 
 enum history_result {
     HISTORY_READ,
@@ -21,9 +28,9 @@ enum history_result {
 };
 /* The same from the database file alone. Anything but HISTORY_READ comes with a
  * clause in `why`. */
-enum history_result history_read(const char *path, const char *service,
-                                 uint64_t limit, struct bk_text *why,
-                                 json_t **out);
+enum history_result history_read(const char *path,
+                                 const struct history_page *page,
+                                 struct bk_text *why, json_t **out);
 /* Lets SQLite look the whole file over. HISTORY_READ when it is sound. */
 enum history_result history_examine(const char *path, struct bk_text *why);
 /* One line of a history or an event, for people. */

@@ -4,6 +4,7 @@
  * daemon runs, it holds the file for itself alone. */
 #define _GNU_SOURCE
 #include "core/past.h"
+#include "core/schema.h"
 #include "tools/ctl_history.h"
 #include <errno.h>
 #include <sqlite3.h>
@@ -11,14 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The layout this program knows (PRAGMA user_version). */
-#define SCHEMA_VERSION 1
 #define BUSY_MS 250
 
 static const char history_sql[] =
     "SELECT seq, at_ms, service, from_state, to_state, mode, reason,"
     " generation, actor, text FROM history"
-    " WHERE ?1 IS NULL OR service = ?1 ORDER BY seq DESC LIMIT ?2";
+    " WHERE (?1 IS NULL OR service = ?1) AND seq < ?3"
+    " ORDER BY seq DESC LIMIT ?2";
 static const char known_sql[] =
     "SELECT 1 FROM services WHERE name = ?1 UNION ALL"
     " SELECT 1 FROM history WHERE service = ?1 LIMIT 1";
@@ -47,14 +47,16 @@ read_row(sqlite3_stmt *s)
 }
 
 static int
-read_rows(sqlite3 *db, const char *service, uint64_t limit, json_t *rows)
+read_rows(sqlite3 *db, const struct history_page *page, json_t *rows)
 {
     sqlite3_stmt *s = NULL;
     int rc = sqlite3_prepare_v2(db, history_sql, -1, &s, NULL);
 
     if (rc == SQLITE_OK) {
-        sqlite3_bind_text(s, 1, service, -1, SQLITE_STATIC);
-        sqlite3_bind_int64(s, 2, (sqlite3_int64)limit);
+        sqlite3_bind_text(s, 1, page->service, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(s, 2, (sqlite3_int64)page->limit);
+        sqlite3_bind_int64(
+            s, 3, page->before > 0 ? (sqlite3_int64)page->before : INT64_MAX);
         while ((rc = sqlite3_step(s)) == SQLITE_ROW) {
             json_t *row = read_row(s);
 
@@ -106,7 +108,7 @@ explain(sqlite3 *db, int rc, struct bk_text *why)
 }
 
 static enum history_result
-read_open(sqlite3 *db, const char *service, uint64_t limit, struct bk_text *why,
+read_open(sqlite3 *db, const struct history_page *page, struct bk_text *why,
           json_t **out)
 {
     int version = 0;
@@ -115,19 +117,19 @@ read_open(sqlite3 *db, const char *service, uint64_t limit, struct bk_text *why,
 
     if (rc != SQLITE_OK)
         return explain(db, rc, why);
-    if (version != SCHEMA_VERSION) {
+    if (version < 1 || version > BK_SCHEMA_VERSION) {
         bk_text_put(why, "its layout is ");
         bk_text_put_i64(why, version);
         bk_text_put(why, ", this breakerctl knows ");
-        bk_text_put_i64(why, SCHEMA_VERSION);
+        bk_text_put_i64(why, BK_SCHEMA_VERSION);
         return HISTORY_FAILED;
     }
-    if (service != NULL && !is_known(db, service)) {
+    if (page->service != NULL && !is_known(db, page->service)) {
         bk_text_put(why, "no such service");
         return HISTORY_NO_SERVICE;
     }
     rows = json_array();
-    rc = read_rows(db, service, limit, rows);
+    rc = read_rows(db, page, rows);
     if (rc != SQLITE_DONE) {
         json_decref(rows);
         return explain(db, rc, why);
@@ -162,7 +164,7 @@ open_database(const char *path, struct bk_text *why,
 }
 
 enum history_result
-history_read(const char *path, const char *service, uint64_t limit,
+history_read(const char *path, const struct history_page *page,
              struct bk_text *why, json_t **out)
 {
     enum history_result result = HISTORY_FAILED;
@@ -171,7 +173,7 @@ history_read(const char *path, const char *service, uint64_t limit,
     *out = NULL;
     if (db == NULL)
         return result;
-    result = read_open(db, service, limit, why, out);
+    result = read_open(db, page, why, out);
     sqlite3_close(db);
     return result;
 }
@@ -181,13 +183,14 @@ history_examine(const char *path, struct bk_text *why)
 {
     enum history_result result = HISTORY_FAILED;
     sqlite3 *db = open_database(path, why, &result);
+    const struct history_page newest = {.limit = 1};
     sqlite3_stmt *s = NULL;
     json_t *json = NULL;
     int rc;
 
     if (db == NULL)
         return result;
-    result = read_open(db, NULL, 1, why, &json); /* layout and all */
+    result = read_open(db, &newest, why, &json); /* layout and all */
     json_decref(json);
     if (result == HISTORY_READ) {
         rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &s, NULL);

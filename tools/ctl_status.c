@@ -5,11 +5,17 @@
 #include "tools/ctl_evidence.h"
 #include "tools/ctl_fetch.h"
 #include "tools/ctl_out.h"
+#include "tools/ctl_signal.h"
+#include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define NOTE_SIZE 256
+/* Between two tables of --watch. */
+#define WATCH_NS (2 * BK_NS_PER_S)
 
 static void
 put_wait(char out[CTL_DURATION_SIZE], uint64_t ms)
@@ -151,15 +157,13 @@ print_table(const json_t *document)
                        true);
 }
 
-enum ctl_exit
-ctl_status(const struct ctl *c, const char *const *words, size_t count)
+static enum ctl_exit
+show(const struct ctl *c, const char *const *words, size_t count)
 {
     char *document;
     enum ctl_exit exit;
     json_t *json;
 
-    if (ask_check_names(words, count) != CTL_DONE)
-        return CTL_USAGE;
     exit = fetch_status(c, words, count, &document);
     if (document == NULL)
         return exit;
@@ -172,4 +176,51 @@ ctl_status(const struct ctl *c, const char *const *words, size_t count)
     json_decref(json);
     free(document);
     return exit;
+}
+
+/* Before the next table: an empty screen, or a line that keeps the two apart. */
+static void
+part(const struct ctl *c)
+{
+    if (isatty(STDOUT_FILENO) == 1)
+        fputs("\033[H\033[J", stdout);
+    else if (!c->is_json)
+        putchar('\n');
+}
+
+/* Until Ctrl-C. What cannot be shown the first time is the end; later it may be
+ * back in a moment. */
+static enum ctl_exit
+watch(const struct ctl *c, const char *const *words, size_t count)
+{
+    int64_t pause_ns = c->interval_ns > 0 ? c->interval_ns : WATCH_NS;
+    int bell = ctl_signal_watch();
+    struct pollfd came = {.fd = bell, .events = POLLIN};
+    enum ctl_exit exit;
+
+    if (bell < 0) {
+        ctl_say("cannot catch Ctrl-C: %s", strerror(errno));
+        return CTL_FAILED;
+    }
+    if (isatty(STDOUT_FILENO) == 1)
+        part(c);
+    exit = show(c, words, count);
+    while (exit == CTL_DONE && !ctl_signal_came()) {
+        if (fflush(stdout) != 0)
+            return CTL_FAILED;
+        if (poll(&came, 1, (int)bk_ms_up(pause_ns)) != 0)
+            break;
+        part(c);
+        (void)show(c, words, count);
+    }
+    return exit;
+}
+
+enum ctl_exit
+ctl_status(const struct ctl *c, const char *const *words, size_t count)
+{
+    if (ask_check_names(words, count) != CTL_DONE)
+        return CTL_USAGE;
+    return (c->given & CTL_WATCH) != 0 ? watch(c, words, count)
+                                       : show(c, words, count);
 }

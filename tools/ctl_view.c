@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE
 #include "tools/ctl_view.h"
-#include "tools/ctl_out.h"
 #include "tools/link.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -114,24 +113,39 @@ foreign_time(const struct bk_segment_header *header)
     return NULL;
 }
 
+/* Whether a daemon serves this file, by what it publishes itself. */
+static bool
+beats(struct view *v)
+{
+    const struct bk_segment_header *h = v->segment.header;
+    uint64_t phase = atomic_load_explicit(&h->phase, memory_order_acquire);
+    int64_t beat =
+        atomic_load_explicit(&h->heartbeat_boot_ns, memory_order_acquire);
+
+    v->now_ns = boottime_ns();
+    v->heartbeat_age_ns = beat == 0 ? BK_NEVER : v->now_ns - beat;
+    v->is_stopped = phase == BK_SEGMENT_STOPPED;
+    return phase == BK_SEGMENT_RUNNING &&
+           v->heartbeat_age_ns < BK_HEARTBEAT_STALE_NS;
+}
+
+bool
+view_refresh(struct view *v)
+{
+    v->is_running = beats(v) && v->is_running;
+    return v->is_running;
+}
+
 /* Whether the daemon is there. A fresh heartbeat may be of one that was killed a
  * moment ago; then nobody listens any more, and the kernel knows. */
 static void
 feel_pulse(struct view *v, const struct place *p)
 {
     const struct bk_segment_header *h = v->segment.header;
-    uint64_t phase = atomic_load_explicit(&h->phase, memory_order_acquire);
-    int64_t beat =
-        atomic_load_explicit(&h->heartbeat_boot_ns, memory_order_acquire);
     char socket[PLACE_PATH_SIZE];
 
-    v->now_ns = boottime_ns();
     v->pid = atomic_load_explicit(&h->daemon_pid, memory_order_acquire);
-    v->heartbeat_age_ns = beat == 0 ? BK_NEVER : v->now_ns - beat;
-    v->is_stopped = phase == BK_SEGMENT_STOPPED;
-    v->is_running = phase == BK_SEGMENT_RUNNING &&
-                    v->heartbeat_age_ns < BK_HEARTBEAT_STALE_NS &&
-                    place_file(p, "worker.sock", socket) &&
+    v->is_running = beats(v) && place_file(p, "worker.sock", socket) &&
                     link_probe(socket) != LINK_DEAF;
     bk_segment_read_version(&v->segment, v->version);
 }
@@ -245,16 +259,21 @@ uint32_t *
 view_slots(const struct view *v, size_t *count)
 {
     uint32_t most = v->segment.limits.services;
-    struct named_slot *named = ctl_memory(NULL, most * sizeof *named);
-    uint32_t *slots;
+    struct named_slot *named = calloc(most, sizeof *named);
+    uint32_t *slots = calloc(most, sizeof *slots);
     size_t found = 0;
 
+    *count = 0;
+    if (named == NULL || slots == NULL) {
+        free(named);
+        free(slots);
+        return NULL;
+    }
     for (uint32_t slot = 0; slot < most; slot++) {
         if (bk_segment_name(&v->segment, slot, named[found].name))
             named[found++].slot = slot;
     }
     qsort(named, found, sizeof *named, compare);
-    slots = ctl_memory(NULL, found * sizeof *slots);
     for (size_t i = 0; i < found; i++)
         slots[i] = named[i].slot;
     free(named);

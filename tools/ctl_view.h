@@ -33,6 +33,9 @@ enum view_result {
 enum view_result view_open(struct view *v, const struct place *p,
                            struct bk_text *why);
 void view_close(struct view *v);
+/* The time moves on to now. False when there may be more to see in a view opened
+ * anew: no daemon beats in this one, or another file has taken its place. */
+bool view_refresh(struct view *v);
 
 /* One service as of `now_ns`: a deadline takes effect at its own instant, so
  * those that passed since the last publication are let pass here. */
@@ -45,7 +48,7 @@ struct view_service {
 bool view_read(const struct view *v, uint32_t slot, struct view_service *out);
 bool view_find(const struct view *v, const char *name,
                struct view_service *out);
-/* Slots in use, sorted by name; the caller frees. */
+/* Slots in use, sorted by name; the caller frees. NULL and none without memory. */
 uint32_t *view_slots(const struct view *v, size_t *count);
 /* A name in use that is near a misspelt one; false when there is none. */
 bool view_nearest(const struct view *v, const char *name,

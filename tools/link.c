@@ -236,12 +236,11 @@ receive(struct link *l, struct link_reply *reply)
     return true;
 }
 
-enum link_result
-link_ask(struct link *l, const char *const *lines, size_t count,
-         int64_t deadline_ms, struct link_reply *reply)
+/* Until the last question is answered. */
+static enum link_result
+hear(struct link *l, int64_t end_ms, struct link_reply *reply)
 {
-    int64_t end_ms = clock_ms() + deadline_ms;
-    enum link_result result = send_lines(l, lines, count, end_ms);
+    enum link_result result = LINK_ANSWERED;
 
     while (result == LINK_ANSWERED) {
         result = await(l, ZMQ_POLLIN, end_ms);
@@ -251,6 +250,22 @@ link_ask(struct link *l, const char *const *lines, size_t count,
             result = LINK_LATE;
     }
     return result;
+}
+
+enum link_result
+link_ask(struct link *l, const char *const *lines, size_t count,
+         int64_t deadline_ms, struct link_reply *reply)
+{
+    int64_t end_ms = clock_ms() + deadline_ms;
+    enum link_result result = send_lines(l, lines, count, end_ms);
+
+    return result == LINK_ANSWERED ? hear(l, end_ms, reply) : result;
+}
+
+enum link_result
+link_go_on(struct link *l, int64_t deadline_ms, struct link_reply *reply)
+{
+    return hear(l, clock_ms() + deadline_ms, reply);
 }
 
 enum link_result

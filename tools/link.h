@@ -48,7 +48,10 @@ void link_close(struct link **l);
 enum link_result link_ask(struct link *l, const char *const *lines,
                           size_t count, int64_t deadline_ms,
                           struct link_reply *reply);
-/* The same without waiting for an answer; for lines that have none. */
+/* Goes on waiting for the answer to a question that was LINK_LATE. */
+enum link_result link_go_on(struct link *l, int64_t deadline_ms,
+                            struct link_reply *reply);
+/* A question without waiting for an answer; for lines that have none. */
 enum link_result link_tell(struct link *l, const char *const *lines,
                            size_t count, int64_t deadline_ms);
 /* libzmq's words for the last LINK_FAILED. */

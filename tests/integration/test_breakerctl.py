@@ -13,9 +13,9 @@ from harness import main, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MANUALS = os.path.join(HERE, "..", "..", "docs", "man")
-COMMANDS = ["status", "explain", "check", "reset", "trip", "bypass", "observe",
-            "auto", "set", "unset", "config", "reload", "history", "events",
-            "run", "raw", "doctor"]
+COMMANDS = ["status", "explain", "check", "wait", "reset", "trip", "bypass",
+            "observe", "auto", "set", "unset", "config", "reload", "history", "backup",
+            "events", "run", "raw", "doctor"]
 DAEMON_FIELDS = ["running", "pid", "version", "epoch", "uptime_s", "services",
                  "workers"]
 SERVICE_FIELDS = [
