@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/prober/probe.h"
+#include "daemon/clock.h"
 #include "daemon/prober/link.h"
 #include "daemon/prober/phase.h"
 #include <stdlib.h>
@@ -9,7 +10,11 @@
 #define STATUS_GOOD 200
 #define STATUS_BAD 400
 
+/* Trouble of our own is told, but not each time. */
+#define TROUBLE_NS (10 * BK_NS_PER_S)
+
 struct probe {
+    struct probes *all;
     uint64_t place;
     char name[BK_NAME_SIZE];
     char url[BK_WEBHOOK_URL_SIZE];
@@ -23,7 +28,8 @@ struct probes {
     struct fetch *fetch;
     struct probe **all; /* by place; NULL where there is none */
     size_t room;
-    int64_t next_ns; /* no probe is due earlier */
+    int64_t next_ns;    /* no probe is due earlier */
+    int64_t trouble_ns; /* trouble is not told again before */
 };
 
 struct probes *
@@ -93,6 +99,7 @@ probes_take(struct probes *p, const struct message *m, int64_t now_ns)
         free(probe);
         return false;
     }
+    probe->all = p;
     probe->place = m->place;
     memcpy(probe->name, m->name, sizeof(probe->name));
     memcpy(probe->url, m->url, sizeof(probe->url));
@@ -108,6 +115,18 @@ probes_take(struct probes *p, const struct message *m, int64_t now_ns)
     return true;
 }
 
+/* Says nothing of the service. */
+static void
+tell_trouble(struct probes *p, const struct fetch_result *r)
+{
+    struct message m = {.kind = MESSAGE_TROUBLE};
+    int64_t now_ns = clock_boot_ns();
+    bk_copy_text(m.text, sizeof(m.text), r->text, strlen(r->text));
+    if (now_ns >= p->trouble_ns && link_send(&m)) {
+        p->trouble_ns = now_ns + TROUBLE_NS;
+    }
+}
+
 static void
 tell(const struct probe *probe, const struct fetch_result *r)
 {
@@ -121,10 +140,6 @@ tell(const struct probe *probe, const struct fetch_result *r)
     m.outcome = is_good ? BK_SUCCESS : BK_FAILURE;
     if (r->end == FETCH_TIMEOUT) {
         m.outcome = BK_TIMEOUT;
-    } else if (r->end == FETCH_OWN_TROUBLE) {
-        /* That says nothing of the service. */
-        m = (struct message){.kind = MESSAGE_TROUBLE};
-        bk_copy_text(m.text, sizeof(m.text), r->text, strlen(r->text));
     }
     link_send(&m);
 }
@@ -134,7 +149,11 @@ done(void *context, const struct fetch_result *result)
 {
     struct probe *probe = context;
     probe->is_out = false;
-    tell(probe, result);
+    if (result->end == FETCH_OWN_TROUBLE) {
+        tell_trouble(probe->all, result);
+    } else {
+        tell(probe, result);
+    }
 }
 
 static void

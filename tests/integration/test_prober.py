@@ -4,13 +4,17 @@ answers, and the life of the prober's process."""
 import os
 import shutil
 import signal
+import socket
 import subprocess
+import tempfile
 import time
+import unittest
 
 from brk import Allow, Deny
 from harness import IS_THREAD_SANITIZED, Case, main, until
+from test_directories import can_unshare
 from upstream import (Endless, Upstream, descriptors, is_alive, prober_of,
-                      resident_kib, wait_for_prober)
+                      resident_kib, threads, wait_for_prober)
 from web import Rogue
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -221,6 +225,94 @@ class Hostile(ProberCase):
         self.assertEqual(upstream.hits["/h"], seen)
         self.assertEqual(worker.service("llm")["state"], "closed")
         self.assertEqual(worker.service("llm")["evidence"], [])
+
+
+@unittest.skipUnless(os.getuid() == 0 and can_unshare("-m"),
+                     "mount namespaces are not permitted here")
+class Names(ProberCase):
+    """In a mount namespace whose name server is silent."""
+
+    SERVER = "127.53.53.53"
+
+    def namespace(self, hosts=""):
+        home = tempfile.mkdtemp(prefix="breakerd-names-")
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        for name, text in (("resolv", f"nameserver {self.SERVER}\nsearch .\n"),
+                           ("hosts", "127.0.0.1 localhost\n" + hosts),
+                           ("nss", "hosts: files dns\n")):
+            path = os.path.join(home, name)
+            with open(path, "w", encoding="utf-8") as f:
+                f.write(text)
+            os.chmod(path, 0o644)
+        os.chmod(home, 0o755)
+        return ["unshare", "-m", "/bin/sh", "-c",
+                f"mount --bind {home}/resolv /etc/resolv.conf && "
+                f"mount --bind {home}/hosts /etc/hosts && "
+                f"mount --bind {home}/nss /etc/nsswitch.conf && "
+                'exec "$@"', "sh"]
+
+    def test_a_name_does_not_lead_to_loopback(self):
+        upstream = self.upstream()
+        daemon = self.started(
+            "[defaults]\nprobe_interval = 100ms\nprobe_timeout = 2s\n"
+            "failure_threshold = 0\n"
+            f"[service rebound]\n"
+            f"probe_url = http://rebound.example:{upstream.port}/r\n"
+            f"[service named]\n"
+            f"probe_url = http://localhost:{upstream.port}/n\n",
+            prefix=self.namespace("127.0.0.1 rebound.example\n"))
+        status = self.await_probes(daemon, "rebound")
+        self.assertEqual(status["evidence"][0]["text"],
+                         "probe: address not allowed")
+        until(lambda: upstream.hits.get("/n", 0) > 1, "probes of localhost")
+        self.assertNotIn("/r", upstream.hits)
+
+    def test_silent_names_and_dead_targets_delay_nobody(self):
+        """Blocks of calls take turns on a daemon in trouble and on one without."""
+        blocks = int(os.environ.get("BREAKERD_TEST_BLOCKS", "20"))
+        plain = "".join(f"[service s{i}]\nfailure_threshold = 0\n"
+                        for i in range(16))
+        trouble = plain.replace(
+            "failure", "probe_interval = 300ms\nprobe_timeout = 200ms\n"
+            "probe_url = http://nowhere.example/\nfailure")
+        silent, dead = socket.socket(type=socket.SOCK_DGRAM), socket.socket()
+        with silent, dead:
+            silent.bind((self.SERVER, 53))
+            dead.bind(("127.0.0.1", 0))
+            dead.listen(1)  # and never accepts
+            trouble += ("[webhook deaf]\nurl = http://127.0.0.1:"
+                        f"{dead.getsockname()[1]}/\n"
+                        "[webhook unknown]\nurl = http://hook.example/\n")
+            calm = self.started(plain, prefix=self.namespace())
+            busy = self.started(trouble, prefix=self.namespace())
+            pid = wait_for_prober(busy)
+            self.await_probes(busy, "s0")
+            workers = calm.worker(), busy.worker()
+            operators = calm.operator(), busy.operator()
+            times = [], []
+            before = None
+            for block in range(2 * blocks):
+                which = block % 2
+                operators[which].ask_all("TRIP flap -", "AUTO flap")
+                for _ in range(200):
+                    began = time.perf_counter()
+                    workers[which].ask("ACQUIRE calm")
+                    times[which].append(time.perf_counter() - began)
+                if before is None:
+                    time.sleep(3)
+                    before = resident_kib(pid), descriptors(pid), threads(pid)
+            after = resident_kib(pid), descriptors(pid), threads(pid)
+            self.assertEqual(wait_for_prober(busy), pid, busy.log())
+        p99 = [sorted(t)[int(len(t) * 0.99)] * 1e6 for t in times]
+        print(f"p99 {p99[0]:.0f} us without trouble, {p99[1]:.0f} us with; "
+              f"prober KiB, descriptors, threads {before} -> {after}")
+        self.assertLess(p99[1], 5 * p99[0] + 20000)
+        self.assertEqual(busy.worker().service("s0")["evidence"][0]["text"],
+                         "probe: no answer in time")
+        self.assertLess(after[1], before[1] + 64)
+        self.assertLess(after[2], 200)
+        if not IS_THREAD_SANITIZED:
+            self.assertLess(after[0], before[0] + 16384)
 
 
 class Process(ProberCase):
