@@ -95,7 +95,16 @@ tell_none(struct story *s)
 static void
 tell_consecutive(struct story *s)
 {
+    uint32_t unwell = s->service->record.breaker.health_failures;
+
     s->rule = "failure_threshold";
+    if (unwell > 0) {
+        story_add(s->why,
+                  "calls and health probes (probe_url) failed in a row, the "
+                  "last %u probes among them; failure_threshold is %u",
+                  unwell, s->service->policy.failure_threshold);
+        return;
+    }
     story_add(s->why,
               "%u calls in a row failed, counted over all workers; "
               "failure_threshold is %u",

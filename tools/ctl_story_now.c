@@ -248,6 +248,8 @@ story_next(struct story *s)
         story_add(s->next, "%s probing begins: at most %u %s at once",
                   when(at, s, b->open_until_ns), probes,
                   probes == 1 ? "probe" : "probes");
+        if (s->service->policy.probe_url[0] != '\0')
+            story_add(s->next, "or as soon as probe_url answers well");
         tell_probing(s, 0);
     } else if (b->state == BK_HALF_OPEN) {
         tell_probing(s, b->probe_successes);

@@ -41,6 +41,10 @@ METRICS_VALUE(events_dropped, scene->totals.store_events_dropped)
 METRICS_VALUE(rows_queued, scene->totals.store_queued)
 METRICS_VALUE(persist_lag, scene->totals.store_lag_us)
 METRICS_VALUE(persist_degraded, scene->totals.store_degraded)
+METRICS_VALUE(prober_starts, scene->totals.prober_starts)
+METRICS_VALUE(webhooks, i == 0   ? scene->totals.webhooks_sent
+                        : i == 1 ? scene->totals.webhooks_failed
+                                 : scene->totals.webhooks_dropped)
 
 #define OF_PROCESS(value) (scene->process.is_known ? (value) : METRICS_NONE)
 METRICS_VALUE(process_cpu, OF_PROCESS(scene->process.cpu_us))
@@ -60,6 +64,26 @@ put_kind(struct bk_text *out, size_t index)
 }
 
 static const struct metrics_axis kinds = {"kind", 3, NULL, put_kind, NULL};
+
+static void
+put_fate(struct bk_text *out, size_t index)
+{
+    static const char *const fates[] = {"sent", "failed", "dropped"};
+
+    metrics_put_label(out, "fate", fates[index]);
+}
+
+static const struct metrics_axis fates = {"fate", 3, NULL, put_fate, NULL};
+
+/* The only outcomes that a health probe has are the first three. */
+static void
+put_probe_outcome(struct bk_text *out, size_t index)
+{
+    metrics_put_label(out, "outcome", bk_outcome_name((enum bk_outcome)index));
+}
+
+static const struct metrics_axis probe_outcomes = {
+    "outcome", BK_TIMEOUT + 1, NULL, put_probe_outcome, NULL};
 
 /* ---- a service ---- */
 
@@ -122,6 +146,7 @@ METRICS_VALUE(permits, BREAKER->permits_out)
 METRICS_VALUE(permits_limit, bk_breaker_permit_limit(BREAKER, POLICY))
 METRICS_VALUE(retries, i == 0 ? sum_up(s->stats.retry_granted, BK_OUTCOME_COUNT)
                               : sum_up(s->stats.retry_denied, BK_DENY_COUNT))
+METRICS_VALUE(health_probes, s->stats.probes[i])
 METRICS_VALUE(retries_granted, s->stats.retry_granted[i])
 METRICS_VALUE(retries_denied, s->stats.retry_denied[i])
 METRICS_VALUE(retry_delay, s->stats.retry_delay_us[i])
@@ -198,6 +223,11 @@ static const struct metrics_family families[] = {
     {"breakerd_persist_degraded", GAUGE, LIFE, WHOLE, NULL, persist_degraded,
      NULL,
      "1 while the database cannot be written; state is then kept in memory."},
+    {"breakerd_prober_starts_total", COUNTER, DAEMON, WHOLE, NULL,
+     prober_starts, NULL,
+     "Times the process for health probes and webhooks was started."},
+    {"breakerd_webhooks_total", COUNTER, DAEMON, WHOLE, &fates, webhooks, NULL,
+     "Messages to webhooks sent and given up, and changes dropped for want of room."},
     {"process_cpu_seconds_total", COUNTER, LIFE, PARTS, NULL, process_cpu, NULL,
      "Processor time the daemon has used."},
     {"process_resident_memory_bytes", GAUGE, LIFE, WHOLE, NULL,
@@ -261,6 +291,8 @@ static const struct metrics_family families[] = {
      "Leased permits out."},
     {"breakerd_permits_limit", GAUGE, SERVICE, WHOLE, NULL, permits_limit, NULL,
      "Leased permits that may be out now; 0: no limit."},
+    {"breakerd_health_probes_total", COUNTER, SERVICE, WHOLE, &probe_outcomes,
+     health_probes, NULL, "Health probes (of probe_url), by their outcome."},
     {"breakerd_retries_total", COUNTER, SERVICE, WHOLE, &metrics_results,
      retries, NULL, "Retries asked for."},
     {"breakerd_retries_granted_total", COUNTER, SERVICE, WHOLE,

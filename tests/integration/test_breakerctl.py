@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 
@@ -314,6 +315,22 @@ class Looking(Shared):
         self.assertEqual(document["evidence"][0]["worker"], "bot-3")
         self.assert_near(document["next_ms"], 60000, 10000)
         self.assertEqual(document["status"]["consecutive_failures"], 5)
+
+    def test_explain_of_health_probes(self):
+        name = self.name()
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+            self.set(name, failure_threshold=2, probe_interval="100ms",
+                     probe_url=f"http://127.0.0.1:{port}/")
+            until(lambda: self.worker.service(name)["state"] == "open",
+                  "health probes to open it")
+        out = self.ctl("explain", name).out
+        self.assertRegex(out, r"health probes \(probe_url\) failed in a row, "
+                              r"the last \d+ probes among them; "
+                              r"failure_threshold is 2")
+        self.assertIn("or as soon as probe_url answers well", out)
+        self.assertRegex(out, r"breakerd +0 +probe: \w")
 
     def test_explain_of_every_rule(self):
         rate, slow, critical = self.name(), self.name(), self.name()
