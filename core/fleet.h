@@ -151,6 +151,7 @@ struct bk_acquired {
     uint64_t generation;
     enum bk_state state;
     enum bk_deny deny;
+    enum bk_deny would_deny; /* allowed: only observe let it through */
     int64_t wait_ns;         /* 0: unknown */
     uint64_t retry_after_ms; /* the same, rounded up */
 };

@@ -138,6 +138,7 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
                                    .generation = s->breaker.generation,
                                    .state = (enum bk_state)s->breaker.state,
                                    .deny = fx.deny,
+                                   .would_deny = fx.would_deny,
                                    .wait_ns = fx.wait_ns,
                                    .retry_after_ms = bk_ms_up(fx.wait_ns)};
     if (fx.is_allowed && token != BK_NO_SLOT) {

@@ -105,6 +105,10 @@ run_acquire(struct answer *a, const struct bk_request *q)
         fail(a, error);
     } else if (got.is_allowed) {
         bk_write_allow(a->out, got.name, got.permit, got.generation, got.state);
+        if (got.would_deny != BK_DENY_NONE) {
+            observe_see(&a->commands->observe, a->commands->registry->fleet,
+                        a->now_ns, got.service, got.would_deny);
+        }
         if (got.permit != 0) {
             watch_holder(a);
         }

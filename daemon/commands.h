@@ -4,6 +4,7 @@
  *
  * What each command of the protocol does: one function a row. */
 #include "core/json.h"
+#include "daemon/observe.h"
 #include "daemon/registry.h"
 #include "daemon/reply.h"
 #include "daemon/watch.h"
@@ -39,6 +40,7 @@ struct commands {
     uint64_t malformed;
     uint64_t refused;
     uint64_t reports_dropped;
+    struct observe observe;
 };
 
 /* Carries out one line and adds its answer to `reply` (none for a silent

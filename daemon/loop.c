@@ -120,6 +120,7 @@ beat(struct loop *l, struct beats *b, int64_t now_ns)
     if (now_ns >= b->save_ns || b->is_saving) {
         if (!b->is_saving) {
             b->save_ns = now_ns + SAVE_NS;
+            observe_tell(&l->commands->observe, l->registry->fleet, now_ns);
         }
         b->is_saving = registry_save(l->registry, now_ns, SAVE_ROWS);
     }

@@ -237,7 +237,7 @@ close_parts(struct loop *l, const struct rundir *dir)
     struct registry *r = l->registry;
     router_close(&l->router);
     if (r->fleet != NULL && r->publish != NULL && r->store != NULL) {
-        registry_save(r, clock_boot_ns(), UINT32_MAX);
+        registry_save_last(r, clock_boot_ns());
     }
     store_close(&r->store, SAVE_DEADLINE_MS);
     registry_close(r);

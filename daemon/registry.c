@@ -415,6 +415,19 @@ registry_save(struct registry *r, int64_t now_ns, uint32_t most)
 }
 
 void
+registry_save_last(struct registry *r, int64_t now_ns)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    for (uint32_t slot = 0; slot < services; slot++) {
+        const struct bk_service *s = bk_fleet_service(r->fleet, slot);
+        if (s != NULL && s->breaker.state == BK_OPEN) {
+            r->unsaved[slot] = 1;
+        }
+    }
+    registry_save(r, now_ns, UINT32_MAX);
+}
+
+void
 registry_advance(struct registry *r, int64_t now_ns)
 {
     while (!bk_fleet_advance(r->fleet, now_ns)) {

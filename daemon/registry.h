@@ -50,6 +50,9 @@ void registry_publish(struct registry *r);
 /* Puts rows that changed, at most `most`, and the meta row. True when more are
  * left. */
 bool registry_save(struct registry *r, int64_t now_ns, uint32_t most);
+/* The last of all: also the time that is still spent open, which marks no row as
+ * changed. */
+void registry_save_last(struct registry *r, int64_t now_ns);
 /* Lets all deadlines up to now pass. */
 void registry_advance(struct registry *r, int64_t now_ns);
 /* After a change of configuration: every service, and the routes. */

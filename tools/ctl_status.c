@@ -76,6 +76,8 @@ put_note(struct bk_text *out, const json_t *row)
     const json_t *permits = json_object_get(row, "permits");
     uint64_t hold_ms = ctl_json_number(row, "hold_ms");
     uint64_t step = ctl_json_number(row, "ramp_step");
+    uint64_t would_deny =
+        ctl_json_number(json_object_get(row, "counters"), "would_deny");
     char left[CTL_DURATION_SIZE];
 
     if (hold_ms > 0) {
@@ -96,6 +98,12 @@ put_note(struct bk_text *out, const json_t *row)
         bk_text_put(out, " of ");
         bk_text_put_u64(out, ctl_json_number(permits, "limit"));
         bk_text_put(out, " permits out");
+    }
+    if (strcmp(ctl_json_word(row, "mode", ""), "observe") == 0 &&
+        would_deny > 0) {
+        next_part(out);
+        bk_text_put(out, "would have denied ");
+        bk_text_put_u64(out, would_deny);
     }
     if (json_is_object(override)) {
         next_part(out);

@@ -8,6 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* All reasons with their counts. */
+#define STORY_TEXT_SIZE 256
+
 static void
 tell_calls(struct story *s)
 {
@@ -28,6 +31,32 @@ tell_calls(struct story *s)
                   bk_deny_name(fx.deny), story_left(left, fx.wait_ns));
     else
         story_add(s->now, "a call is denied (%s)", bk_deny_name(fx.deny));
+}
+
+/* What mode observe has let through, since the service is known. */
+static void
+tell_observed(struct story *s)
+{
+    struct bk_stats stats;
+    char room[STORY_TEXT_SIZE];
+    struct bk_text reasons;
+
+    if (s->service->record.breaker.counters.would_deny == 0)
+        return;
+    bk_segment_read_stats(&s->view->segment, s->service->slot, &stats);
+    bk_text_init(&reasons, room, sizeof room);
+    for (size_t i = 0; i < BK_DENY_CALLS; i++) {
+        if (stats.would_reject[i] == 0)
+            continue;
+        bk_text_put(&reasons, reasons.len > 0 ? ", " : "");
+        bk_text_put(&reasons, bk_deny_name((enum bk_deny)i));
+        bk_text_put_char(&reasons, ' ');
+        bk_text_put_u64(&reasons, stats.would_reject[i]);
+    }
+    story_add(
+        s->now, "let through by observe and else denied: %llu calls (%s)",
+        (unsigned long long)s->service->record.breaker.counters.would_deny,
+        room);
 }
 
 static void
@@ -112,6 +141,7 @@ void
 story_now(struct story *s)
 {
     tell_calls(s);
+    tell_observed(s);
     tell_window(s);
     tell_permits(s);
     tell_overlays(s);

@@ -151,7 +151,6 @@ METRICS_VALUE(denied, BREAKER->counters.denied)
 #define NAME(rest) "resilience4j_circuitbreaker_" rest
 #define SERVICE METRICS_OF_SERVICE
 
-/* clang-format off: a row, two lines */
 static const struct metrics_family families[] = {
     {NAME("state"), METRICS_GAUGE, SERVICE, false, &states, is_state, NULL,
      "1 for the state; bypass is disabled, observe is metrics_only."},
@@ -171,7 +170,6 @@ static const struct metrics_family families[] = {
     {NAME("slow_calls"), METRICS_GAUGE, SERVICE, false, &verdicts, slow, NULL,
      "Slow calls in the window, failed ones among them: all stand under successful."},
 };
-/* clang-format on */
 
 const struct metrics_table metrics_resilience4j = {
     "resilience4j", "name", families, COUNT_OF(families)};

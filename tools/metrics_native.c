@@ -165,7 +165,6 @@ METRICS_VALUE(retry_tokens,
 #define WHOLE false
 #define PARTS true
 
-/* clang-format off: a row, two lines */
 static const struct metrics_family families[] = {
     {"breakerd_up", GAUGE, ALL, WHOLE, NULL, up, NULL,
      "1 while the daemon serves: its heartbeat is fresh and it listens."},
@@ -309,7 +308,6 @@ static const struct metrics_family families[] = {
      hold_until, NULL,
      "Until when the upstream asked to wait, since 1970; 0: not held."},
 };
-/* clang-format on */
 
 const struct metrics_table metrics_native = {"native", "service", families,
                                              COUNT_OF(families)};

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Prometheus' text format as a scraper reads it: samples by name and labels."""
+import re
+
+SAMPLE = re.compile(r'^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\.)*)"')
+
+
+class Scrape:
+    def __init__(self, text):
+        self.text = text
+        self.types = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+        self.samples = {}
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            match = SAMPLE.match(line)
+            assert match, f"no sample: {line!r}"
+            labels = frozenset(LABEL.findall(match[2] or ""))
+            key = (match[1], labels)
+            assert key not in self.samples, f"twice: {line!r}"
+            self.samples[key] = float(match[3])
+
+    def value(self, name, /, **labels):
+        return self.samples[name, frozenset(labels.items())]
+
+    def sum(self, name, /, **labels):
+        """Over all other labels."""
+        found = [v for (n, have), v in self.samples.items()
+                 if n == name and frozenset(labels.items()) <= have]
+        assert found, f"no {name} with {labels}"
+        return sum(found)
+
+    def names(self):
+        return {name for name, _ in self.samples}
