@@ -53,7 +53,8 @@ struct breaker {
     enum breaker_mode mode;
     enum breaker_fail fail;
     int64_t deadline_ns;
-    bool tells_later; /* BREAKER_TELL_LATER */
+    bool tells_later;    /* BREAKER_TELL_LATER */
+    bool tells_together; /* BREAKER_TELL_TOGETHER */
     struct names names;
     uint32_t view_serial; /* under the attach lock */
     struct places places;

@@ -61,10 +61,12 @@ options_complete(const struct breaker_options *given,
                           "options.deadline_ms is over a minute", "", "");
         return false;
     }
-    if ((full->flags & ~BREAKER_TELL_LATER) != 0) {
+    if ((full->flags & ~(BREAKER_TELL_LATER | BREAKER_TELL_TOGETHER)) != 0 ||
+        full->flags == BREAKER_TELL_TOGETHER) {
         (void)client_fail(BREAKER_ERROR_ARGUMENT,
-                          "options.flags: there is only BREAKER_TELL_LATER", "",
-                          "");
+                          "options.flags is BREAKER_TELL_LATER, and "
+                          "BREAKER_TELL_TOGETHER with it",
+                          "", "");
         return false;
     }
     return choose(&full->mode, "options.mode", "BREAKERD_MODE", mode_words) &&

@@ -21,6 +21,9 @@
  * it try at once, first after this, and at most ten times as long. */
 #define SESSION_KICK_NS (100 * BK_NS_PER_MS)
 #define SESSION_KICK_MAX_NS (10 * SESSION_KICK_NS)
+/* Successes of a handle that tells them together lie here no longer than this when
+ * more are told. */
+#define SESSION_TOGETHER_NS (10 * BK_NS_PER_MS)
 /* What the first report of a process waits for its connection. */
 #define SESSION_FIRST_NS (20 * BK_NS_PER_MS)
 
@@ -65,6 +68,7 @@ struct session {
     int64_t probe_ns; /* no PING before this */
     int64_t kick_ns;  /* no kick before this */
     int64_t kick_again_ns;
+    int64_t told_ns; /* what was queued was last tried to be sent */
     enum session_quiet quiet;
     char path[ENDPOINT_SIZE]; /* the socket it is connected to */
     struct cause cause;       /* why there is no answer */

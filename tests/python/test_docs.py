@@ -59,6 +59,18 @@ def test_the_blocks_of_a_page(fleet, upstream, monkeypatch, page, least):
     namespace["br"].close()
 
 
+def test_the_costs_are_printed(fleet):
+    done = subprocess.run(
+        [sys.executable, "-B", str(ROOT / "client/python/bench.py"), fleet.dir],
+        capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "client" / "python")})
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    rows = [line.rsplit(maxsplit=2) for line in done.stdout.splitlines()[2:]]
+    assert len(rows) == 8 and all(float(ns) > 0 for _, ns, _ in rows)
+    assert "memory decides" in done.stdout
+
+
 def test_the_example_bot(fleet, upstream):
     upstream.answers = [(503, {}, b"{}"),
                         (200, {"Content-Type": "application/json"}, b'{"answer": "noon"}')]

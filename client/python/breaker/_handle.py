@@ -27,6 +27,8 @@ _THREADS = 4
 # the next report.
 _SEND_TRIES = 5
 _SEND_AGAIN_S = 0.1
+# Successes are told together: a thread sees to the last of them.
+_TOGETHER_S = 0.02
 # close() waits for questions under way: their deadline and this.
 _GRACE_S = 1.0
 
@@ -62,7 +64,7 @@ class Handle:
         options.mode = _choice("mode", _MODES, mode)
         options.fail = _choice("fail", _FAILS, fail)
         options.deadline_ms = deadline_ms
-        options.flags = n.TELL_LATER
+        options.flags = n.TELL_LATER | n.TELL_TOGETHER
         options.log = _LOG
         self.deadline_s = (deadline_ms or 50) / 1000
         try:
@@ -107,6 +109,7 @@ class Handle:
     def _send(self) -> None:
         tries = 0
         while self._has_queued and self.pointer and tries < _SEND_TRIES:
+            time.sleep(_TOGETHER_S)
             self._has_queued = False
             if self.lib.ping(self.pointer, None) != 0:
                 self._has_queued = True

@@ -218,10 +218,8 @@ class Service:
 
     def returned(self, permit: Optional[n.Permit], value: Any, began_ns: int) -> None:
         """A value came of it; one that is an HTTP answer is judged."""
-        if permit is None:
-            return
-        answer = answer_in(value)
-        if answer is None or answer[0] < 400 or not self._pointer:
+        answer = None if getattr(value, "headers", None) is None else answer_in(value)
+        if permit is None or answer is None or answer[0] < 400 or not self._pointer:
             self.settle(permit, n.SUCCESS, began_ns)
         else:
             self.told(permit, self.judge.http(*answer), began_ns)
