@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/prober.h"
 #include "daemon/log.h"
+#include "daemon/prober/hash.h"
 #include "daemon/prober_child.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -83,25 +84,15 @@ prober_close(struct prober **p)
 
 /* ---- what is wanted ---- */
 
-static uint64_t
-mix(uint64_t hash, const void *at, size_t len)
-{
-    const uint8_t *octets = at;
-    for (size_t i = 0; i < len; i++) {
-        hash = (hash ^ octets[i]) * UINT64_C(1099511628211);
-    }
-    return hash;
-}
-
 /* Never 0: that stands for no probe. */
 static uint64_t
 print_of(const struct bk_service *s, const struct bk_policy *p)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    hash = mix(hash, s->name, strlen(s->name) + 1);
-    hash = mix(hash, p->probe_url, strlen(p->probe_url));
-    hash = mix(hash, &p->probe_interval_ns, sizeof(p->probe_interval_ns));
-    hash = mix(hash, &p->probe_timeout_ns, sizeof(p->probe_timeout_ns));
+    uint64_t hash = HASH_START;
+    hash = hash_add(hash, s->name, strlen(s->name) + 1);
+    hash = hash_add(hash, p->probe_url, strlen(p->probe_url));
+    hash = hash_add(hash, &p->probe_interval_ns, sizeof(p->probe_interval_ns));
+    hash = hash_add(hash, &p->probe_timeout_ns, sizeof(p->probe_timeout_ns));
     return hash | 1;
 }
 

@@ -275,7 +275,7 @@ static enum fetch_end
 end_of(const struct transfer *t, CURLcode code, long status)
 {
     if (t->is_own_trouble || code == CURLE_OUT_OF_MEMORY ||
-        code == CURLE_FAILED_INIT ||
+        code == CURLE_FAILED_INIT || code == CURLE_SSL_CACERT_BADFILE ||
         (code == CURLE_COULDNT_RESOLVE_HOST && !has_descriptors())) {
         return FETCH_OWN_TROUBLE;
     }
@@ -295,7 +295,9 @@ describe(const struct transfer *t, CURLcode code, struct fetch_result *r)
         snprintf(r->text, sizeof(r->text), "HTTP %ld", r->status);
         return;
     }
-    if (r->end == FETCH_OWN_TROUBLE) {
+    if (code == CURLE_SSL_CACERT_BADFILE) {
+        words = "no certificates of authorities; install ca-certificates";
+    } else if (r->end == FETCH_OWN_TROUBLE) {
         words = "out of threads, descriptors or memory";
     } else if (t->is_barred && code == CURLE_COULDNT_CONNECT) {
         words = "address not allowed";

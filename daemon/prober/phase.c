@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/prober/phase.h"
+#include "daemon/prober/hash.h"
+#include <string.h>
 
 int64_t
 phase_next(const char *name, int64_t interval_ns, int64_t now_ns)
 {
-    uint64_t hash = UINT64_C(14695981039346656037);
-    for (const char *c = name; *c != '\0'; c++) {
-        hash = (hash ^ (uint8_t)*c) * UINT64_C(1099511628211);
-    }
+    uint64_t hash = hash_add(HASH_START, name, strlen(name));
     /* The low bits alone would leave short names side by side. */
     hash ^= hash >> 32;
     int64_t phase_ns = (int64_t)(hash % (uint64_t)interval_ns);

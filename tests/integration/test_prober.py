@@ -13,8 +13,8 @@ import unittest
 from brk import Allow, Deny
 from harness import IS_THREAD_SANITIZED, Case, main, until
 from test_directories import can_unshare
-from upstream import (Endless, Upstream, descriptors, is_alive, prober_of,
-                      resident_kib, threads, wait_for_prober)
+from upstream import (Authority, Endless, Upstream, descriptors, is_alive,
+                      prober_of, resident_kib, threads, wait_for_prober)
 from web import Rogue
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -234,7 +234,7 @@ class Names(ProberCase):
 
     SERVER = "127.53.53.53"
 
-    def namespace(self, hosts=""):
+    def namespace(self, hosts="", then=""):
         home = tempfile.mkdtemp(prefix="breakerd-names-")
         self.addCleanup(shutil.rmtree, home, ignore_errors=True)
         for name, text in (("resolv", f"nameserver {self.SERVER}\nsearch .\n"),
@@ -248,7 +248,7 @@ class Names(ProberCase):
         return ["unshare", "-m", "/bin/sh", "-c",
                 f"mount --bind {home}/resolv /etc/resolv.conf && "
                 f"mount --bind {home}/hosts /etc/hosts && "
-                f"mount --bind {home}/nss /etc/nsswitch.conf && "
+                f"mount --bind {home}/nss /etc/nsswitch.conf && {then}"
                 'exec "$@"', "sh"]
 
     def test_a_name_does_not_lead_to_loopback(self):
@@ -266,6 +266,40 @@ class Names(ProberCase):
                          "probe: address not allowed")
         until(lambda: upstream.hits.get("/n", 0) > 1, "probes of localhost")
         self.assertNotIn("/r", upstream.hits)
+
+    @unittest.skipUnless(shutil.which("openssl") and
+                         os.path.isdir("/etc/ssl/certs"), "openssl is missing")
+    def test_certificates_are_verified(self):
+        home = tempfile.mkdtemp(prefix="breakerd-tls-")
+        self.addCleanup(shutil.rmtree, home, ignore_errors=True)
+        os.chmod(home, 0o755)
+        authority = Authority(home)
+        good = self.upstream(tls=authority.context("localhost"))
+        other = self.upstream(tls=authority.context("example.org"))
+        own = self.upstream(tls=authority.context("localhost", False))
+        stalls = self.rogue([20.0])
+        ports = {"good": good.port, "other": other.port, "own": own.port,
+                 "stalls": stalls.port}
+        config = "[defaults]\nprobe_interval = 200ms\nprobe_timeout = 2s\n" \
+            "failure_threshold = 0\n" + "".join(
+                f"[service {name}]\nprobe_url = https://localhost:{port}/t\n"
+                for name, port in ports.items())
+        trusting = self.started(config, prefix=self.namespace(
+            then="mount -t tmpfs none /etc/ssl/certs && "
+            f"cp {authority.certificate} /etc/ssl/certs/ca-certificates.crt && "
+            "chmod 644 /etc/ssl/certs/ca-certificates.crt && "))
+        for name in ("other", "own", "stalls"):
+            text = self.await_probes(trusting, name)["evidence"][0]["text"]
+            self.assertRegex(text, "no answer in time" if name == "stalls"
+                             else "(?i)ssl|certificate")
+        until(lambda: good.hits.get("/t", 0) > 1, "probes of the good one")
+        self.assertEqual(trusting.worker().service("good")["evidence"], [])
+        self.assertEqual((other.hits, own.hits), ({}, {}))
+        # Without anybody to trust nothing can be said of the services.
+        bare = self.started(config, prefix=self.namespace(
+            then="mount -t tmpfs none /etc/ssl/certs && "))
+        until(lambda: "install ca-certificates" in bare.log(), "it to say so")
+        self.assertEqual(bare.worker().service("own")["evidence"], [])
 
     def test_silent_names_and_dead_targets_delay_nobody(self):
         """Blocks of calls take turns on a daemon in trouble and on one without."""

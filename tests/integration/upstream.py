@@ -3,6 +3,8 @@
 prober's process."""
 import http.server
 import os
+import ssl
+import subprocess
 import threading
 import time
 
@@ -13,7 +15,7 @@ class Upstream:
     """Answers every request with `status` and counts them by path; keeps what was
     posted."""
 
-    def __init__(self, status=200, headers=()):
+    def __init__(self, status=200, headers=(), tls=None):
         self.status = status
         self.headers = list(headers)
         self.hits = {}
@@ -43,6 +45,11 @@ class Upstream:
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *words: None  # peers may hang up
+        if tls is not None:
+            self.server.socket = tls.wrap_socket(
+                self.server.socket, server_side=True,
+                do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
         self.thread = threading.Thread(target=self.server.serve_forever,
                                        kwargs={"poll_interval": 0.05},
@@ -56,6 +63,42 @@ class Upstream:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(5)
+
+
+class Authority:
+    """Makes certificates with openssl, its own first."""
+
+    def __init__(self, home):
+        self.home = home
+        self.certificate = self.make("authority", "-x509", "-days", "2")
+
+    def openssl(self, *words):
+        subprocess.run(["openssl", *words], check=True, timeout=60,
+                       stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, cwd=self.home)
+
+    def make(self, name, *words):
+        self.openssl("req", "-newkey", "rsa:2048", "-nodes", "-subj",
+                     f"/CN={name}", "-keyout", f"{name}.key", "-out",
+                     f"{name}.pem", *words)
+        return os.path.join(self.home, f"{name}.pem")
+
+    def context(self, host, is_signed=True):
+        """What a server of this host needs."""
+        name = f"{host}-{'signed' if is_signed else 'own'}"
+        alternative = os.path.join(self.home, name + ".ext")
+        with open(alternative, "w", encoding="ascii") as f:
+            f.write(f"subjectAltName=DNS:{host}\n")
+        self.make(name)
+        signer = ("-CA", "authority.pem", "-CAkey", "authority.key",
+                  "-CAcreateserial") if is_signed else \
+            ("-signkey", f"{name}.key")
+        self.openssl("x509", "-req", "-in", f"{name}.pem", "-days", "2",
+                     "-out", f"{name}.crt", "-extfile", alternative, *signer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(os.path.join(self.home, name + ".crt"),
+                                os.path.join(self.home, name + ".key"))
+        return context
 
 
 class Endless:

@@ -15,9 +15,9 @@ import time
 
 from rules import RULES
 
-WANTED = 30
-PARTS = ("CMakeLists.txt", "cmake", "core", "daemon", "client", "include",
-         "tools")
+WANTED = 33
+PARTS = ("CMakeLists.txt", "cmake", "core", "daemon", "client", "deploy",
+         "include", "tools")
 BUILD_S = 600
 PLAY_S = 60
 

@@ -137,6 +137,21 @@ RULES = [
      "    return bk_breaker_bars_retry(&f->services[slot].breaker, now_ns, *delay_ns,",
      "10-the-circuit-is-compared-with-the-delay-before-jitter"),
 
+    # Health probes.
+    ("breaker_health.c",
+     "if (threshold > 0 && row >= threshold) {",
+     "if (threshold > 0 && row > threshold) {",
+     "14-failed-health-probes-open"),
+    ("breaker_health.c",
+     "    if (b->state == BK_CLOSED) {\n        b->consecutive_failures -=",
+     "    if (b->state == BK_OPEN) {\n        b->consecutive_failures -=",
+     "14-a-good-health-probe-takes-back-failed-ones"),
+    ("breaker_health.c",
+     "    grow(&b->health_failures);\n    if (b->state == BK_OPEN) {",
+     "    if (b->state != BK_OPEN) {\n        grow(&b->health_failures);\n    }\n"
+     "    if (b->state == BK_OPEN) {",
+     "14-still-unwell-when-the-time-is-over"),
+
     # Operators, reset, survival.
     ("breaker.c",
      "    } else if (b->mode == BK_FORCED_OPEN) {\n        state = BK_HALF_OPEN;\n    }",
