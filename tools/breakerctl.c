@@ -114,6 +114,18 @@ const struct ctl_command ctl_commands[] = {
      "is down the last values and breakerd_up 0 are printed. With --file FILE, for\n"
      "node_exporter's textfile collector, FILE is replaced as a whole.",
      CTL_COMPAT | CTL_FILE, 0, 0, ctl_metrics},
+    {"keygen", "FILE", "a pair of CURVE keys, for a tcp endpoint to come",
+     "Writes a new secret key to FILE, which only its owner may read, and the public\n"
+     "key to FILE.pub and stdout. A FILE that is there is replaced only with\n"
+     "--force. There is no tcp endpoint yet: a configuration that asks for one is\n"
+     "refused.",
+     CTL_FORCE, 1, 1, ctl_keygen},
+    {"completion", "bash|zsh|fish | words -- WORD...",
+     "what makes a shell complete command lines",
+     "Prints the script for a shell, as in: source <(breakerctl completion bash).\n"
+     "\"words\" prints what may stand in place of the last WORD of a command line,\n"
+     "a candidate a line, what it means behind a tab; the scripts ask it.",
+     0, 1, UINT_MAX, ctl_completion},
     {"doctor", "", "look for what is wrong, and say what helps",
      "Checks directory, owner, modes, tmpfs, lock, process, heartbeat, versions,\n"
      "sockets, group, clocks and database. Exit status 1 when a check fails.",

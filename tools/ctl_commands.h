@@ -44,6 +44,10 @@ enum ctl_exit ctl_run(const struct ctl *c, const char *const *words,
                       size_t count);
 enum ctl_exit ctl_metrics(const struct ctl *c, const char *const *words,
                           size_t count);
+enum ctl_exit ctl_keygen(const struct ctl *c, const char *const *words,
+                         size_t count);
+enum ctl_exit ctl_completion(const struct ctl *c, const char *const *words,
+                             size_t count);
 enum ctl_exit ctl_doctor(const struct ctl *c, const char *const *words,
                          size_t count);
 

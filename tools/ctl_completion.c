@@ -36,8 +36,7 @@ offer(const struct typed *t, const char *lead, const char *word,
 
     if (strncmp(t->current, lead, len < leads ? len : leads) != 0)
         return;
-    if (len > leads &&
-        strncmp(t->current + leads, word, len - leads) != 0)
+    if (len > leads && strncmp(t->current + leads, word, len - leads) != 0)
         return;
     printf("%s%s%s\t%.*s\n", lead, word, tail, (int)strcspn(told, "\n"), told);
 }
@@ -61,7 +60,8 @@ offer_services(const struct typed *t, const char *lead)
         struct view_service s;
 
         if (view_read(&v, slots[i], &s))
-            offer(t, lead, s.record.name, "", bk_state_name(s.record.state));
+            offer(t, lead, s.record.name, "",
+                  bk_state_name((enum bk_state)s.record.breaker.state));
     }
     free(slots);
     view_close(&v);
@@ -70,11 +70,8 @@ offer_services(const struct typed *t, const char *lead)
 static void
 offer_keys(const struct typed *t, const char *tail)
 {
-    for (size_t i = 0; i < bk_policy_key_count(); i++) {
-        const struct bk_key_row *row = bk_policy_key(i);
-
-        offer(t, "", row->name, tail, row->help);
-    }
+    for (size_t i = 0; i < bk_key_count(); i++)
+        offer(t, "", bk_key_name(i), tail, bk_key_help(i));
 }
 
 static void
@@ -110,9 +107,8 @@ offer_kind(const struct typed *t, const char *lead, const char *kind,
     static const struct {
         const char *kind;
         const char *shell; /* what the shell finds by itself */
-    } rows[] = {{"FILE", "*files"},
-                {"DIR", "*directories"},
-                {"COMMAND", "*commands"}};
+    } rows[] = {
+        {"FILE", "*files"}, {"DIR", "*directories"}, {"COMMAND", "*commands"}};
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (bk_is(kind, len, rows[i].kind))

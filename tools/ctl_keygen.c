@@ -68,8 +68,8 @@ static void
 tell(const struct ctl *c, const char *path, const char *public_key)
 {
     if (c->is_json) {
-        json_t *json = json_pack("{s:s, s:s}", "file", path, "public_key",
-                                 public_key);
+        json_t *json =
+            json_pack("{s:s, s:s}", "file", path, "public_key", public_key);
 
         ctl_json_print(json);
         json_decref(json);

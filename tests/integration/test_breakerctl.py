@@ -16,7 +16,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 MANUALS = os.path.join(HERE, "..", "..", "docs", "man")
 COMMANDS = ["status", "explain", "check", "wait", "reset", "trip", "bypass",
             "observe", "auto", "set", "unset", "config", "reload", "history", "backup",
-            "events", "run", "raw", "doctor"]
+            "events", "run", "raw", "keygen", "completion", "doctor"]
 DAEMON_FIELDS = ["running", "pid", "version", "epoch", "uptime_s", "services",
                  "workers"]
 SERVICE_FIELDS = [
