@@ -18,7 +18,7 @@
 /* Octets of a request's line and headers, and of MHD's own needs, together. */
 #define MEMORY_MAX 16384
 /* A connection that is this old is told to end with its next answer. */
-#define AGE_LAST_ANSWER_NS (10 * BK_NS_PER_S)
+#define AGE_LAST_ANSWER_NS (6 * BK_NS_PER_S)
 /* How often ages are looked at. */
 #define AGE_EVERY_NS (1 * BK_NS_PER_S)
 

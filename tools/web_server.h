@@ -14,7 +14,7 @@
 /* A connection on which nothing moves is closed after this. */
 #define WEB_SILENCE_S 5
 /* No connection but a stream gets older, however it trickles. */
-#define WEB_AGE_MAX_S 15
+#define WEB_AGE_MAX_S 10
 
 struct web_server;
 
