@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prometheus' text format as a scraper reads it: samples by name and labels."""
+"""Prometheus' text format as a scraper reads it, and what a dashboard asks of it."""
 import re
 
 SAMPLE = re.compile(r'^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$')
@@ -33,3 +33,16 @@ class Scrape:
 
     def names(self):
         return {name for name, _ in self.samples}
+
+
+def expressions(node):
+    """Every PromQL expression of a dashboard."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if key in ("expr", "query", "definition") and isinstance(value, str):
+                yield value
+            else:
+                yield from expressions(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from expressions(value)

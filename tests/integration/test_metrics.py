@@ -10,7 +10,7 @@ import unittest
 
 from brk import Deny, Grant
 from ctl_case import DONE, FAILED, UNREACHABLE, USAGE, run
-from exposition import Scrape
+from exposition import Scrape, expressions
 from harness import Case, main, until
 
 ROOT = os.environ["BREAKERD_SOURCE"]
@@ -316,19 +316,6 @@ class Observed(MetricsCase):
         until(lambda: re.search(
             r"seen: would have denied 21 calls \(open 21\) in the last \d+ s",
             daemon.log()), "the line of ten seconds")
-
-
-def expressions(node):
-    """Every PromQL expression of a dashboard."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            if key in ("expr", "query", "definition") and isinstance(value, str):
-                yield value
-            else:
-                yield from expressions(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from expressions(value)
 
 
 class Deployed(MetricsCase):
