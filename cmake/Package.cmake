@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Debian packages: breakerd (the service and its tools), libbreaker0 (for workers),
-# libbreaker-dev. The preset deb configures for /usr, which it must be:
+# libbreaker-dev, and python3-breaker with BREAKERD_INSTALL_PYTHON. The preset deb configures for /usr, which it must be:
 #
 #     cmake --preset deb && cmake --build --preset deb --target package
 set(CPACK_GENERATOR DEB)
@@ -63,4 +63,20 @@ set(CPACK_DEBIAN_CLIENT-DEV_DESCRIPTION
 "Headers, static libraries, manual pages and examples of libbreaker,
 libbreaker-curl and libbreaker-cache, with which a worker asks breakerd
 before it makes a call.")
+
+if(BREAKERD_INSTALL_PYTHON)
+    list(APPEND CPACK_COMPONENTS_ALL python)
+endif()
+set(CPACK_DEBIAN_PYTHON_PACKAGE_NAME python3-breaker)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SECTION python)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_ARCHITECTURE all)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_SHLIBDEPS OFF)
+set(CPACK_DEBIAN_PYTHON_PACKAGE_DEPENDS
+    "python3 (>= 3.9), libbreaker0 (>= ${PROJECT_VERSION})")
+set(CPACK_DEBIAN_PYTHON_PACKAGE_CONTROL_EXTRA
+    "${deb_folder}/python/postinst;${deb_folder}/python/prerm")
+set(CPACK_DEBIAN_PYTHON_DESCRIPTION
+"Decorators, context managers, attempts and hooks for HTTP clients, on
+libbreaker: what one process of a machine learns about a service holds for all
+of them.")
 include(CPack)

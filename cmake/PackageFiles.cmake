@@ -2,9 +2,9 @@
 # Run by cpack when the files of the packages are in place: what Debian asks of
 # every package's folder of documents, manual pages compressed, no library that says
 # where others lie.
-foreach(pair breakerd:breakerd client:libbreaker0 client-dev:libbreaker-dev)
-    string(REGEX REPLACE ":.*" "" component ${pair})
-    string(REGEX REPLACE ".*:" "" package ${pair})
+foreach(component ${CPACK_COMPONENTS_ALL})
+    string(TOUPPER ${component} upper)
+    set(package ${CPACK_DEBIAN_${upper}_PACKAGE_NAME})
     set(root ${CPACK_TEMPORARY_DIRECTORY}/${component}/usr/share)
     if(NOT EXISTS ${CPACK_TEMPORARY_DIRECTORY}/${component})
         message(FATAL_ERROR "there is no component ${component}")

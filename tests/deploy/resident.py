@@ -142,6 +142,8 @@ class Life(unittest.TestCase):
             WANTS[0].replace("breakerd.service", "breakerweb.service")))
         self.assertEqual(mode("/run/breakerd"), "0o755")
         self.assertIn("libbreaker.so.0 ", run("ldconfig", "-p"))
+        self.assertIn("breaker", run("/usr/bin/python3", "-c",
+                                     "import breaker; print(breaker.Breaker)"))
         for page in ("breakerd.8", "breakerctl.1", "libbreaker.3"):
             self.assertTrue(glob.glob(f"/usr/share/man/man*/{page}.gz"), page)
 
@@ -217,7 +219,8 @@ class Life(unittest.TestCase):
         self.assertTrue(os.path.exists("/etc/breakerd/breakerd.conf"))
 
     def test_4_purge(self):
-        run("dpkg", "-P", "breakerd", "libbreaker-dev", "libbreaker0")
+        run("dpkg", "-P", "breakerd", "libbreaker-dev", "python3-breaker",
+            "libbreaker0")
         for path in (*WANTS, "/var/lib/breakerd", "/run/breakerd",
                      "/etc/breakerd", "/usr/include/breaker"):
             self.assertFalse(os.path.lexists(path), path)

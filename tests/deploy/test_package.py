@@ -59,9 +59,10 @@ class Packages(unittest.TestCase):
         cls.debs = {os.path.basename(path).split("_")[0]: path
                     for path in glob.glob(os.path.join(cls.place, "*.deb"))}
 
-    def test_are_three(self):
+    def test_are_four(self):
         self.assertEqual(sorted(self.debs),
-                         ["breakerd", "libbreaker-dev", "libbreaker0"])
+                         ["breakerd", "libbreaker-dev", "libbreaker0",
+                          "python3-breaker"])
 
     @unittest.skipUnless(shutil.which("lintian"), "no lintian")
     def test_lintian_finds_no_error(self):
