@@ -295,15 +295,6 @@ send_changes(struct prober *p)
 /* ---- hearing ---- */
 
 static void
-keep_error(struct prober *p, const char *text)
-{
-    if (text[0] != '\0') {
-        bk_copy_text(p->stats.last_error, sizeof(p->stats.last_error), text,
-                     strlen(text));
-    }
-}
-
-static void
 hear_result(struct prober *p, const struct bk_fleet *fleet, int64_t now_ns,
             const struct message *m)
 {
@@ -317,11 +308,6 @@ hear_result(struct prober *p, const struct bk_fleet *fleet, int64_t now_ns,
     }
     struct want *w = &p->wants[m->place];
     bool is_bad = m->outcome != BK_SUCCESS;
-    if (is_bad) {
-        p->stats.probes_failed++;
-    } else {
-        p->stats.probes_good++;
-    }
     if (is_bad != w->is_bad) {
         log_line(LOG_INFO, "%s: its probe_url %s (%s)", m->name,
                  is_bad ? "does not answer well" : "answers well again",
@@ -356,11 +342,9 @@ hear(struct prober *p, const struct bk_fleet *fleet, int64_t now_ns,
         if (m->failed + m->dropped > 0) {
             log_line(LOG_WARNING, "webhooks: %s", m->text);
         }
-        keep_error(p, m->text);
         return true;
     case MESSAGE_TROUBLE:
         log_line(LOG_WARNING, "prober: %s", m->text);
-        keep_error(p, m->text);
         return true;
     default:
         return false;
@@ -457,5 +441,4 @@ void
 prober_stats(const struct prober *p, struct prober_stats *out)
 {
     *out = p->stats;
-    out->is_running = p->child.fd >= 0;
 }

@@ -10,14 +10,10 @@
 struct prober;
 
 struct prober_stats {
-    uint64_t probes_good;
-    uint64_t probes_failed;
     uint64_t webhooks_sent;
     uint64_t webhooks_failed;  /* given up */
     uint64_t webhooks_dropped; /* for want of room */
     uint64_t starts;
-    bool is_running;
-    char last_error[BK_REASON_SIZE]; /* "" for none */
 };
 
 /* The outcome of a health probe: service, outcome, latency, text. */

@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 /* Requests under way, resolvers' own sockets, and some. */
-#define DESCRIPTORS_MAX 512
+#define DESCRIPTORS_MAX 1024
 #define ALIVE_NS BK_NS_PER_S
 /* Messages that are read before time is looked at again. */
 #define TURN_MESSAGES 256

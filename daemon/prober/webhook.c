@@ -15,6 +15,8 @@
 #define GIVE_UP_NS (600 * BK_NS_PER_S)
 /* Where nobody knows how long to wait. */
 #define PAUSE_NS BK_NS_PER_S
+/* No target is left alone for longer, whatever its Retry-After says. */
+#define WAIT_MAX_NS (3600 * BK_NS_PER_S)
 #define LEASES 256
 
 struct hook {
@@ -47,7 +49,7 @@ give_policy(void *context, const char *name, struct bk_policy *out)
     out->max_attempts = 5;
     out->max_delay_ns = 30 * BK_NS_PER_S;
     out->rate_limit_base_delay_ns = 5 * BK_NS_PER_S;
-    out->max_hold_ns = 3600 * BK_NS_PER_S;
+    out->max_hold_ns = WAIT_MAX_NS;
     return true;
 }
 
@@ -269,8 +271,8 @@ take_failure(struct hook *h, int64_t now_ns, enum bk_outcome outcome,
     } else if (error == BK_OK && is_passing(got.deny) &&
                now_ns - row->since_ns < GIVE_UP_NS) {
         int64_t wait_ns = (int64_t)got.retry_after_ms * BK_NS_PER_MS;
-        begin_anew(row, now_ns,
-                   wait_ns > r->retry_after_ns ? wait_ns : r->retry_after_ns);
+        wait_ns = wait_ns > r->retry_after_ns ? wait_ns : r->retry_after_ns;
+        begin_anew(row, now_ns, wait_ns < WAIT_MAX_NS ? wait_ns : WAIT_MAX_NS);
     } else {
         give_up(h, row, now_ns, r->text);
     }

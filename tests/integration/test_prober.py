@@ -32,7 +32,11 @@ class ProberCase(Case):
         return rogue
 
     def started(self, config, **kwargs):
-        return self.daemon(config=config, **kwargs).start()
+        daemon = self.daemon(config=config, **kwargs)
+        log = daemon.log  # of the prober, too; read before it is removed
+        self.addCleanup(lambda: self.assertNotRegex(
+            log(), r"Sanitizer|runtime error"))
+        return daemon.start()
 
     def await_state(self, client, service, state):
         until(lambda: client.service(service)["state"] == state,
@@ -232,7 +236,8 @@ class Hostile(ProberCase):
 class Names(ProberCase):
     """In a mount namespace whose name server is silent."""
 
-    SERVER = "127.53.53.53"
+    # Another one for each run of this test.
+    SERVER = f"127.53.{os.getpid() >> 8 & 127}.{os.getpid() % 250 + 1}"
 
     def namespace(self, hosts="", then=""):
         home = tempfile.mkdtemp(prefix="breakerd-names-")

@@ -87,13 +87,19 @@ class Webhooks(ProberCase):
         operator = daemon.operator()
         operator.ask("TRIP llm -")
         until(lambda: len(target.posts) >= 2, "a second attempt")
-        target.status = 200
-        count = len(self.bodies(target, 1))
-        until(lambda: len(target.posts) > count, "the attempt that succeeds")
-        seen = len(target.posts)
-        # What came meanwhile is in the message that got through.
+        # What comes meanwhile goes along.
         operator.ask("AUTO llm")
-        until(lambda: len(target.posts) > seen, "the next message")
+
+        def last():
+            return self.bodies(target, 1)[-1]["data"]
+        until(lambda: last()["count"] == 2, "an attempt with both changes")
+        self.assertEqual((last()["from"], last()["to"]),
+                         ("closed", "half_open"))
+        target.status = 200
+        seen = len(target.posts)
+        until(lambda: len(target.posts) > seen, "the attempt that succeeds")
+        time.sleep(2)
+        self.assertEqual(len(target.posts), seen + 1)
 
     def test_what_a_target_refuses_is_given_up(self):
         target = self.upstream(status=404)
