@@ -21,6 +21,9 @@
 #define OWNER_SIZE 64
 #define GROUPS_MAX 1024
 #define MODE_BITS 07777U
+/* What systemd gives to DynamicUser= (its UIDS-GIDS document). */
+#define DYNAMIC_UID_FIRST 61184U
+#define DYNAMIC_UID_LAST 65519U
 
 static void
 put_owner(char out[OWNER_SIZE], uid_t uid)
@@ -63,7 +66,25 @@ doctor_directory(struct doctor *d)
     } else if (access(p->dir, X_OK) != 0) {
         f->result = DOCTOR_FAIL;
         doctor_remedy(f, "this user may not enter it: chmod 0755 %s", p->dir);
+    } else if (st.st_uid >= DYNAMIC_UID_FIRST &&
+               st.st_uid <= DYNAMIC_UID_LAST) {
+        f->result = DOCTOR_WARN;
+        doctor_remedy(f,
+                      "its owner is a user that systemd made up (DynamicUser=) "
+                      "and may be another after the next start: give breakerd "
+                      "a user of its own");
     }
+}
+
+/* Another name or mount of /dev/shm, too. */
+static bool
+is_in_dev_shm(const char *dir)
+{
+    struct stat st;
+    struct stat shm;
+
+    return stat(dir, &st) == 0 && stat("/dev/shm", &shm) == 0 &&
+           st.st_dev == shm.st_dev;
 }
 
 void
@@ -76,6 +97,12 @@ doctor_tmpfs(struct doctor *d)
         f->result = DOCTOR_WARN;
         doctor_text(f, "cannot look at the file system: %s", strerror(errno));
         doctor_remedy(f, "keep the directory below /run");
+    } else if (is_in_dev_shm(d->place.dir)) {
+        f->result = DOCTOR_WARN;
+        doctor_text(f, "the directory is in /dev/shm, where logind removes a "
+                       "user's files when the user's last session ends "
+                       "(RemoveIPC=)");
+        doctor_remedy(f, "keep it below /run");
     } else if (fs.f_type == TMPFS_MAGIC || fs.f_type == RAMFS_MAGIC) {
         doctor_text(f, "the directory is in memory");
     } else {
@@ -145,6 +172,40 @@ static const struct {
     {"events.sock", 0660, DOCTOR_WARN, "events are told"},
 };
 
+/* A daemon that hangs still holds its lock; one of another pid namespace can only
+ * be seen to beat. */
+static bool
+is_there(const struct doctor *d)
+{
+    char path[PLACE_PATH_SIZE];
+    struct stat st;
+
+    return (place_file(&d->place, "lock", path) && stat(path, &st) == 0 &&
+            is_held(&st)) ||
+           (d->seen == VIEW_OPEN && !d->view.is_stopped &&
+            d->view.heartbeat_age_ns < BK_HEARTBEAT_STALE_NS);
+}
+
+/* The socket and the daemon do not belong together: a socket unit listens for a
+ * daemon that is not there, or the file is not the one the daemon listens at. */
+static void
+remedy_socket(const struct doctor *d, struct doctor_finding *f, bool listens)
+{
+    f->result = listens ? DOCTOR_WARN : DOCTOR_FAIL;
+    if (listens)
+        doctor_remedy(f, "somebody listens, and no breakerd runs: a socket "
+                         "unit waits for it; systemctl start breakerd.service");
+    else if (is_there(d))
+        doctor_remedy(f,
+                      "nobody listens at it, and breakerd runs: its file was "
+                      "removed or replaced; restart breakerd, with its socket "
+                      "units if it has them (systemctl restart "
+                      "breakerd.socket breakerd-operator.socket)");
+    else
+        doctor_remedy(f, "nobody listens at it: start breakerd --dir %s",
+                      d->place.dir);
+}
+
 static void
 check_socket(struct doctor *d, size_t i)
 {
@@ -156,9 +217,8 @@ check_socket(struct doctor *d, size_t i)
     struct stat st;
 
     if (!place_file(&d->place, sockets[i].name, path) || stat(path, &st) != 0) {
-        f->result = DOCTOR_FAIL;
         doctor_text(f, "is missing");
-        doctor_remedy(f, "start breakerd --dir %s", d->place.dir);
+        remedy_socket(d, f, false);
         return;
     }
     put_owner(owner, st.st_uid);
@@ -169,10 +229,8 @@ check_socket(struct doctor *d, size_t i)
         f->result = sockets[i].forbidden;
         bk_text_init(&remedy, f->remedy, sizeof f->remedy);
         place_remedy(path, &remedy);
-    } else if (state != LINK_LISTENS) {
-        f->result = DOCTOR_FAIL;
-        doctor_remedy(f, "nobody listens at it: start breakerd --dir %s",
-                      d->place.dir);
+    } else if (state != LINK_LISTENS || !is_there(d)) {
+        remedy_socket(d, f, state == LINK_LISTENS);
     } else if ((st.st_mode & 0777) != sockets[i].mode) {
         f->result = DOCTOR_WARN;
         doctor_remedy(f, "its mode should be %04o: restart breakerd",
@@ -200,6 +258,24 @@ is_member(gid_t gid)
     return getegid() == gid;
 }
 
+/* A process keeps the groups it began with. */
+static bool
+will_be_member(gid_t gid)
+{
+    const struct passwd *user = getpwuid(geteuid());
+    gid_t groups[GROUPS_MAX];
+    int count = GROUPS_MAX;
+
+    if (user == NULL ||
+        getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
+        return false;
+    for (int i = 0; i < count; i++) {
+        if (groups[i] == gid)
+            return true;
+    }
+    return false;
+}
+
 void
 doctor_group(struct doctor *d)
 {
@@ -219,6 +295,12 @@ doctor_group(struct doctor *d)
     } else if (is_owner || is_member(group->gr_gid)) {
         doctor_text(f, "this user is %s",
                     is_owner ? "the owner or root" : "in group " GROUP);
+    } else if (will_be_member(group->gr_gid)) {
+        f->result = DOCTOR_FAIL;
+        doctor_text(f, "this user is in group " GROUP ", but was not when this "
+                       "session began");
+        doctor_remedy(f, "log in again, or newgrp " GROUP
+                         "; start this user's workers anew");
     } else {
         f->result = DOCTOR_FAIL;
         doctor_text(f, "this user is not in group " GROUP);

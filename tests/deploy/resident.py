@@ -168,6 +168,9 @@ class Life(unittest.TestCase):
             run("breakerctl", "raw", "PING", user="nobody", ok=False)[0], 0)
         doctor = run("breakerctl", "doctor")
         self.assertIn(" 0 fail", doctor)
+        run("usermod", "-aG", "breakerd", "games")
+        self.assertIn("was not when this session began",
+                      run("breakerctl", "doctor", user="games", ok=False)[1])
         # What the unit does for systemctl reload.
         reload = unit("breakerd.service")["ExecReload"][0].replace(
             "${RUNTIME_DIRECTORY}", "/run/breakerd")

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """breakerctl doctor, and what a user without rights is told."""
 import os
+import shutil
 import signal
+import socket
 import stat
 import subprocess
+import tempfile
 import time
 import unittest
 
@@ -89,6 +92,44 @@ class Doctor(CtlCase):
         self.assert_result(rows, "worker.sock", "warn", "0660")
         self.assert_result(rows, "operator.sock", "warn", "0600")
         self.assert_result(rows, "segment", "fail", "may write it")
+
+    def test_a_socket_unit_without_its_daemon(self):
+        daemon = self.daemon().start()
+        daemon.stop()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as unit:
+            unit.bind(daemon.worker_path)
+            os.chmod(daemon.worker_path, 0o660)
+            unit.listen()
+            rows = self.examine(daemon, FAILED)
+        self.assert_result(rows, "worker.sock", "warn", "a socket unit waits")
+        self.assert_result(rows, "events.sock", "fail", "start breakerd")
+
+    def test_a_daemon_whose_socket_was_removed_or_replaced(self):
+        daemon = self.daemon().start()
+        os.unlink(daemon.worker_path)
+        rows = self.examine(daemon, FAILED)
+        self.assert_result(rows, "worker.sock", "fail", "removed or replaced")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
+            other.bind(daemon.worker_path)
+        rows = self.examine(daemon, FAILED)
+        self.assert_result(rows, "worker.sock", "fail", "removed or replaced")
+
+    @unittest.skipUnless(os.path.ismount("/dev/shm"), "no /dev/shm")
+    def test_dev_shm_is_no_place(self):
+        daemon = self.daemon()
+        daemon.dir = tempfile.mkdtemp(prefix="breakerd-test-", dir="/dev/shm")
+        self.addCleanup(shutil.rmtree, daemon.dir, ignore_errors=True)
+        os.chmod(daemon.dir, 0o755)
+        rows = self.examine(daemon.start(), DONE)
+        self.assert_result(rows, "tmpfs", "warn", "RemoveIPC")
+
+    @unittest.skipUnless(os.getuid() == 0, "gives files away")
+    def test_a_dynamic_user_is_no_owner(self):
+        daemon = self.daemon().start()
+        os.chown(daemon.dir, 61184, 61184)
+        rows = self.examine(daemon, DONE)
+        self.assert_result(rows, "directory", "warn", "DynamicUser")
+        os.chown(daemon.dir, 0, 0)
 
     def test_missing_things(self):
         daemon = self.daemon().start()

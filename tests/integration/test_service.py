@@ -3,11 +3,14 @@
 that refuse nobody, the watchdog. The manager is played by this test."""
 import contextlib
 import os
+import re
+import shutil
 import signal
 import socket
 import stat
 import threading
 import time
+import unittest
 
 import zmq
 
@@ -86,6 +89,20 @@ class Handed(Case):
         for name in NAMES:
             self.assertEqual(before[name].st_ino, after[name].st_ino)
             self.assertEqual(before[name].st_mode, after[name].st_mode)
+
+    @unittest.skipUnless(shutil.which("systemd-socket-activate"),
+                         "no systemd-socket-activate")
+    def test_as_systemd_hands_them_over(self):
+        daemon = self.daemon()
+        os.mkdir(daemon.dir, 0o755)
+        daemon.prefix = ["systemd-socket-activate", *(
+            word for name in NAMES
+            for word in ("--listen", os.path.join(daemon.dir, name)))]
+        daemon.start()
+        daemon.operator().document("TRIP s -")
+        self.assertEqual(len(re.findall("was handed over", daemon.log())), 3,
+                         daemon.log())
+        self.assertEqual(daemon.stop(), 0)
 
     def test_missing_ones_are_made(self):
         daemon = self.managed(("worker.sock",)).start()
