@@ -309,6 +309,18 @@ def test_a_task_cancelled_while_it_asks_gives_back_what_it_gets(fleet, br):
           "the permits' return")
 
 
+def test_a_long_call_keeps_its_lease(fleet, br):
+    """Its own ttl, longer or shorter than the daemon's."""
+    with br.service("slow", ttl=0.2).call():
+        until(lambda: fleet.counters("slow").get("timeout") == 1, "the lease's end")
+        fleet.order("SET", "slow", "permit_ttl", "100ms")
+    other = fleet.breaker().service("slow", ttl=60)
+    with other.call():
+        time.sleep(0.5)
+        assert fleet.status("slow")["permits"]["in_use"] == 1
+    fleet.wait_for("slow", success=1, timeout=1)
+
+
 def test_separate_calls(fleet, br):
     service = br.service("quick")
     assert service.should_allow_request()

@@ -36,13 +36,16 @@ class Breaker:
         self._hosts = Hosts(hosts)
 
     def service(self, name: str, preset: Preset = STANDARD,
-                classify: Optional[Classifier] = None) -> Service:
-        """The service (or route) of this name, the same object each time; preset and
-        classifier are those of the first."""
+                classify: Optional[Classifier] = None,
+                ttl: Optional[float] = None) -> Service:
+        """The service (or route) of this name, the same object each time; the rest is
+        that of the first. `ttl`: seconds after which a call that holds a leased
+        permit (a probe, or under max_concurrent) and has not ended counts as a
+        timeout; default permit_ttl. attempts() take their timeout's."""
         service = self._services.get(name)
         if service is None:
             service = self._services.setdefault(
-                name, Service(self._handle, name, preset, classify))
+                name, Service(self._handle, name, preset, classify, ttl))
         return service
 
     def service_of(self, host: Optional[str]) -> Service:

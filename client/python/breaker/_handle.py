@@ -10,9 +10,8 @@ import os
 import sys
 import threading
 import time
-import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import _native as n
 
@@ -57,7 +56,7 @@ class Handle:
         self._is_sending = False
         self._has_queued = False
         self._send_again = 0.0
-        self._when_closed: list[Callable[[], None]] = []
+        self._when_closed: List[Callable[[], None]] = []
         options = n.sized(n.Options)
         options.dir = os.fsencode(directory) if directory is not None else None
         options.worker = (worker or os.path.basename(sys.argv[0]) or "python").encode()
@@ -130,6 +129,7 @@ class Handle:
         pointer, self.pointer = self.pointer, 0
         if not pointer:
             return
+        _handles.discard(self)
         for function in self._when_closed:
             function()
         with self._lock:
@@ -152,14 +152,15 @@ class Handle:
         self._send_again = 0.0
 
 
-def _choice(name: str, words: dict[Optional[str], int], word: Optional[str]) -> int:
+def _choice(name: str, words: Dict[Optional[str], int], word: Optional[str]) -> int:
     if word not in words:
         accepted = ", ".join(str(w) for w in words if w)
         raise ValueError(f"{name}={word!r}: one of {accepted}")
     return words[word]
 
 
-_handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+# Open ones, also those that nobody holds any more: they have something to tell.
+_handles: Set[Handle] = set()
 
 
 def _in_child() -> None:

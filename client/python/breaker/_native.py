@@ -159,7 +159,6 @@ _AT_ONCE = (
 )
 _MAY_WAIT = (
     ("breaker_close", None, (_PTR,)),
-    ("breaker_acquire", c.c_int, (_PTR, _PTR)),
     ("breaker_acquire_with", c.c_int, (_PTR, _PTR, _PTR)),
     ("breaker_retry", c.c_int, (_PTR, _U32, c.c_int, _U64, _PTR)),
     ("breaker_status", c.c_int, (_PTR, _PTR, c.c_size_t)),

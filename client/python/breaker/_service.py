@@ -34,14 +34,17 @@ class Service:
     """Made by Breaker.service(); may be used by any thread, task and forked child."""
 
     __slots__ = ("name", "preset", "handle", "judge", "classifier", "tokens",
-                 "_pointer", "_free", "_now", "_report", "__weakref__")
+                 "ttl_ms", "_pointer", "_free", "_now", "_report", "__weakref__")
 
     def __init__(self, handle: Handle, name: str, preset: Preset = STANDARD,
-                 classify: Optional[Classifier] = None) -> None:
+                 classify: Optional[Classifier] = None,
+                 ttl: Optional[float] = None) -> None:
         self.name = name
         self.preset = preset
         self.handle = handle
         self.classifier = classify
+        #: Of leased permits; 0: as configured.
+        self.ttl_ms = 0 if ttl is None else max(1, int(ttl * 1000))
         #: Granted retries of this service that no call has spent yet, a context.
         self.tokens: Dict[int, n.Token] = {}
         self._free: List[n.Permit] = []
@@ -102,12 +105,12 @@ class Service:
 
     def _ask(self, pointer: int, permit: n.Permit, token: Optional[n.Token]) -> int:
         lib = self.handle.lib
-        if token is None:
-            return int(lib.acquire(pointer, permit.at))
         ask = n.sized(n.Ask)
-        ask.token = ctypes.pointer(token)
+        ask.ttl_ms = self.ttl_ms
+        if token is not None:
+            ask.token = ctypes.pointer(token)
         verdict = int(lib.acquire_with(pointer, ctypes.byref(ask), permit.at))
-        if verdict != n.ALLOWED:
+        if token is not None and verdict != n.ALLOWED:
             lib.token_release(ctypes.byref(token))
         return verdict
 

@@ -15,6 +15,7 @@ class BreakerError(Exception):
         self.retry_after = retry_after
         #: "open", "half_open", "rate_limited", ... (docs/protocol.md).
         self.reason = reason
+        #: Of the circuit; 0: not known.
         self.generation = generation
         super().__init__(service, retry_after, reason, generation)
 
