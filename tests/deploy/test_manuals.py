@@ -15,9 +15,9 @@ BREAKERCTL = PROGRAMS["breakerctl"]
 PATIENCE_S = 60
 
 
-def run(*command):
+def run(*command, stderr=subprocess.STDOUT):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          stdout=subprocess.PIPE, stderr=stderr,
                           timeout=PATIENCE_S, check=False)
     return done.returncode, done.stdout
 
