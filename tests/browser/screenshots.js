@@ -48,7 +48,7 @@ async function play(stage) {
       ...many(wave, report('claude-sonnet', 'success')), ...many(turn % 3, report('claude-sonnet', 'failure', '30000 1 - 529 overloaded')),
       ...many(9, report('embeddings', 'success')), ...(turn % 4 ? [] : [report('embeddings', 'timeout')]),
       ...many(wave * 2, report('ollama/llama3', 'success')), ...many(4, report('discord.com/api', 'success')));
-    await pause(6000);
+    if (turn < 8) await pause(6000);
   }
   await stage.ctl('raw', worker('bot-7'), ...many(3, report('gpt-4', 'failure', '812000 1 - 503 Service Unavailable')), ...many(2, report('gpt-4', 'timeout', '30000000 1 - no answer')));
   await stage.ctl('raw', report('discord.com/api', 'rate_limited', '80000 1 42000'));
@@ -73,10 +73,10 @@ mkdirSync(folder, { recursive: true });
 const stage = await new Stage().open(CONFIG);
 try {
   await play(stage);
-  const wide = { viewport: { width: 1400, height: 880 } };
+  const wide = { viewport: { width: 1280, height: 720 } };
   await draw(stage, folder, 'web-light', { ...wide, colorScheme: 'light' });
   await draw(stage, folder, 'web-dark', { ...wide, colorScheme: 'dark' }, '#gpt-4');
-  await draw(stage, folder, 'web-narrow', { viewport: { width: 400, height: 860 }, colorScheme: 'light' });
+  await draw(stage, folder, 'web-narrow', { viewport: { width: 400, height: 820 }, colorScheme: 'light' });
 } finally {
   await stage.close();
 }

@@ -34,11 +34,24 @@ check_host(const char *host, size_t len)
         PROMISE(host[i - 1] != '@' && host[i - 1] != ' ');
 }
 
+/* A value is text, whatever was asked for. */
+static void
+check_value(const struct web_target *t, const char *key)
+{
+    char value[WEB_VALUE_SIZE];
+    memset(value, 'x', sizeof(value));
+    enum web_value result = web_target_value(t, key, value);
+    const char *end = memchr(value, '\0', sizeof(value));
+    PROMISE(end != NULL);
+    PROMISE(result == WEB_VALUE_GIVEN || end == value);
+    for (const char *c = value; c < end; c++)
+        PROMISE((unsigned char)*c >= ' ' && *c != 0x7f);
+}
+
 static void
 check_target(const char *text, size_t len)
 {
     static const char *const keys[] = {"service", "limit", NULL};
-    char value[WEB_VALUE_SIZE];
     struct web_target t;
 
     if (!web_target_read(text, len, &t))
@@ -49,15 +62,8 @@ check_target(const char *text, size_t len)
     if (web_target_is(&t, "/api/v1/status"))
         PROMISE(t.path_len == 14 && memcmp(text, "/api/v1/status", 14) == 0);
     (void)web_target_knows(&t, keys);
-    for (size_t i = 0; keys[i] != NULL; i++) {
-        memset(value, 'x', sizeof(value));
-        enum web_value result = web_target_value(&t, keys[i], value);
-        const char *end = memchr(value, '\0', sizeof(value));
-        PROMISE(end != NULL);
-        PROMISE(result == WEB_VALUE_GIVEN || end == value);
-        for (const char *c = value; c < end; c++)
-            PROMISE((unsigned char)*c >= ' ' && *c != 0x7f);
-    }
+    for (size_t i = 0; keys[i] != NULL; i++)
+        check_value(&t, keys[i]);
 }
 
 int
