@@ -161,7 +161,7 @@ export class Service {
       if (fallback) return fallback(error);
       throw error;
     }
-    const made = await attemptOf(fn, { service: permit.service, attempt: 1 }, classify);
+    const made = await attemptOf(fn, new Attempt(permit, 1), classify);
     this.tell(permit, made.verdict, made.started);
     if ('error' in made) throw made.error;
     return made.value;
@@ -190,7 +190,7 @@ export class Service {
         if (fallback) return fallback(error);
         throw error;
       }
-      const made = await attemptOf(fn, { service: permit.service, attempt, signal }, classify);
+      const made = await attemptOf(fn, new Attempt(permit, attempt, signal), classify);
       token = await this.#settled(permit, made, attempt, attempt < max && !signal?.aborted, end);
       if (!token) return made.value;
       await this.#backoff(token, token.delayMs, signal);
@@ -202,7 +202,7 @@ export class Service {
     const { verdict } = made;
     // The token is asked for first, and the outcome is told then (docs/calls.md).
     const token = mayRetry && RETRYABLE.has(verdict.outcome)
-      ? await this.transport.retry(this.name, attempt, verdict.outcome, verdict.retryAfterMs)
+      ? await this.askRetry(permit, attempt, verdict)
       : { granted: false, reason: 'not_retryable' };
     const isGranted = token.granted && performance.now() + token.delayMs < end;
     this.tell(permit, verdict, made.started, { willRetry: isGranted, attempt });
@@ -211,6 +211,11 @@ export class Service {
     if (!('error' in made)) return null;
     if (token.reason !== 'budget') throw made.error;
     throw this.exhausted(token, made.error);
+  }
+
+  /** The token of the next attempt, granted or not; of a route it is its member's. */
+  askRetry(permit, failed, verdict) {
+    return this.transport.retry(permit.service, failed, verdict.outcome, verdict.retryAfterMs);
   }
 
   exhausted(token, cause) {
@@ -296,6 +301,21 @@ const SUCCESS = { outcome: 'success', told: 'success', retryAfterMs: 0, text: ''
 function verdictOf(value) {
   if (!Number.isInteger(value?.status) || typeof value.headers?.get !== 'function') return SUCCESS;
   return classifyHttp(value.status, value.headers);
+}
+
+/** What a call's function is told; the service's name is seldom asked for. */
+class Attempt {
+  #permit;
+
+  constructor(permit, attempt, signal) {
+    this.#permit = permit;
+    this.attempt = attempt;
+    this.signal = signal;
+  }
+
+  get service() {
+    return this.#permit.service;
+  }
 }
 
 async function attemptOf(fn, context, classify) {

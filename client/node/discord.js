@@ -102,9 +102,9 @@ export function governedRest(target = 'discord', { request: inner, breaker, retr
   }
 
   // Asks at once whether discord.js's next attempt may be made.
-  async function mayFollow(request, verdict, willRetry) {
+  async function mayFollow(request, permit, verdict, willRetry) {
     if (!willRetry || !RETRYABLE.has(verdict.outcome)) return false;
-    const token = await service.transport.retry(service.name, request.attempt, verdict.outcome, verdict.retryAfterMs);
+    const token = await service.askRetry(permit, request.attempt, verdict);
     if (token.granted) {
       request.token = token;
       request.notBefore = performance.now() + token.delayMs;
@@ -136,7 +136,7 @@ export function governedRest(target = 'discord', { request: inner, breaker, retr
       const verdict = signal?.aborted ? verdictOfAbort(signal, performance.now() - started, timeout) : classifyError(error);
       // It tries an abort and a reset connection again, as often as a 5xx.
       const willRetry = (signal?.aborted || error.code === 'ECONNRESET') && request.failures++ < retries;
-      const isFollowed = await mayFollow(request, verdict, willRetry);
+      const isFollowed = await mayFollow(request, permit, verdict, willRetry);
       service.tell(permit, verdict, started, { willRetry: isFollowed, attempt: request.attempt });
       throw error;
     }
@@ -144,7 +144,7 @@ export function governedRest(target = 'discord', { request: inner, breaker, retr
     const text = response.status >= 400 ? await response.clone().text() : '';
     const verdict = classifyHttp(response.status, response.headers, text);
     const willRetry = response.status === 429 || (response.status >= 500 && request.failures++ < retries);
-    const isFollowed = await mayFollow(request, verdict, willRetry);
+    const isFollowed = await mayFollow(request, permit, verdict, willRetry);
     service.tell(permit, verdict, started, { willRetry: isFollowed, attempt: request.attempt });
     return response;
   };

@@ -184,7 +184,7 @@ class Exchange {
   /** The token of the SDK's next attempt; null: none was asked for. */
   async #ask(verdict) {
     if (!this.mayRetry || !RETRYABLE.has(verdict.outcome)) return null;
-    const token = await this.service.transport.retry(this.service.name, this.attempt, verdict.outcome, verdict.retryAfterMs);
+    const token = await this.service.askRetry(this.permit, this.attempt, verdict);
     if (token.granted) this.tokens.keep(this.service, this.attempt + 1, token);
     return token;
   }

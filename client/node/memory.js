@@ -7,6 +7,9 @@ const ALLOWED = 1;
 const MUST_ASK = 2;
 const QUEUED = 4;
 const TELL_LATER = 1;
+const TELL_TOGETHER = 2;
+// So long successes wait for each other.
+const TOGETHER_MS = 20;
 const FAIL = { local: 1, open: 2, closed: 3 };
 const OUTCOMES = ['success', 'failure', 'timeout', 'rate_limited', 'rejected', 'critical', 'cancelled'];
 // Sizes and places of include/breaker/breaker.h's structs, which never move.
@@ -81,7 +84,7 @@ export class Memory {
     strings.forEach((text, i) => text && options.writeBigUInt64LE(this.#address(text), 8 + 8 * i));
     options.writeUInt32LE(FAIL[fail] ?? 0, 28);
     options.writeUInt32LE(deadlineMs ?? 0, 32);
-    options.writeUInt32LE(TELL_LATER, 36);
+    options.writeUInt32LE(TELL_LATER | TELL_TOGETHER, 36);
     this.handle = this.lib.open(options);
     if (!this.handle) throw new Error(`libbreaker: ${this.lib.errorText()}`);
   }
@@ -187,11 +190,15 @@ export class Memory {
     this.#afterwards(answer);
   }
 
-  // What had to be queued is sent from a thread that may wait.
+  // What was queued is sent from a thread that may wait; a program that ends before
+  // sends it by closing.
   #afterwards(answer) {
     if (answer !== QUEUED || this.isPinging) return;
     this.isPinging = true;
-    this.#later(this.lib.ping, this.handle, null).then(() => { this.isPinging = false; });
+    setTimeout(async () => {
+      if (!this.isClosed) await this.#later(this.lib.ping, this.handle, null);
+      this.isPinging = false;
+    }, TOGETHER_MS).unref();
   }
 
   release(permit) {
@@ -246,7 +253,7 @@ export class Memory {
     return answer === 0 ? number(epoch, 0) : null;
   }
 
-  // The library keeps nothing back; what it queued is on its way.
+  // What the library keeps back it tells when it is closed.
   flush() {}
 
   /** Tells what is untold and ends; questions under way are answered first. */

@@ -86,6 +86,23 @@ withBoth(test, 'retries take tokens of the fleet', async (t, transport) => {
   assert.equal(calls, 3);
 });
 
+withBoth(test, 'a route names the service to call', async (t, transport) => {
+  const daemon = await daemonFor(t, `${CONFIG}[service first]\n[service second]\n[route chat]\nservices = first, second\n`);
+  const breaker = await breakerFor(daemon, { transport });
+  const chat = breaker.service('chat');
+  const made = [];
+  const value = await chat.retrying(({ service, attempt }) => {
+    made.push(service);
+    return attempt < 2 ? boom() : service;
+  });
+  assert.equal(value, 'first');
+  for (let i = 0; i < 3; i++) breaker.service('first').recordFailure();
+  await until(async () => (await breaker.service('first').status()).state === 'open', 'the circuit to open');
+  assert.equal(await chat.call(({ service }) => service), 'second');
+  await until(async () => (await breaker.service('second').status()).counters.success === 1, 'the report');
+  assert.deepEqual(made, ['first', 'first']);
+});
+
 withBoth(test, 'with a deadline an open circuit is waited for', async (t, transport) => {
   const daemon = await daemonFor(t, CONFIG);
   const s = (await breakerFor(daemon, { transport })).service('waited');
