@@ -117,6 +117,7 @@ export function governedRest(target = 'discord', { request: inner, breaker, retr
   return async function makeRequest(url, init) {
     const request = requests.of(init);
     const { signal } = init;
+    const begun = performance.now();
     const gatePermit = await gate.take();
     if (gatePermit && !gatePermit.allowed) throw gate.service.denied(gatePermit);
     let permit;
@@ -133,7 +134,7 @@ export function governedRest(target = 'discord', { request: inner, breaker, retr
       if (response.status >= 400) response = await asResponse(response);
     } catch (error) {
       gate.told(gatePermit, null);
-      const verdict = signal?.aborted ? verdictOfAbort(signal, performance.now() - started, timeout) : classifyError(error);
+      const verdict = signal?.aborted ? verdictOfAbort(signal, begun, timeout) : classifyError(error);
       // It tries an abort and a reset connection again, as often as a 5xx.
       const willRetry = (signal?.aborted || error.code === 'ECONNRESET') && request.failures++ < retries;
       const isFollowed = await mayFollow(request, permit, verdict, willRetry);

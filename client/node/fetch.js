@@ -114,9 +114,12 @@ function watched(response, whenBroken) {
   }, { highWaterMark: 0 }));
 }
 
+// Timers are early and late by some of their time.
+const NEARLY = 0.95;
+
 /** An SDK that gives up aborts as its user does; by its own clock it was the former. */
-export function verdictOfAbort(signal, elapsedMs, timeoutMs) {
-  const isTimeout = signal.reason?.name === 'TimeoutError' || elapsedMs >= timeoutMs;
+export function verdictOfAbort(signal, begunMs, timeoutMs) {
+  const isTimeout = signal.reason?.name === 'TimeoutError' || performance.now() - begunMs >= timeoutMs * NEARLY;
   const outcome = isTimeout ? 'timeout' : 'cancelled';
   return { outcome, told: outcome, retryAfterMs: 0, text: isTimeout ? 'timeout' : '' };
 }
@@ -124,7 +127,7 @@ export function verdictOfAbort(signal, elapsedMs, timeoutMs) {
 /** One request, as it is asked for. */
 class Exchange {
   constructor(service, tokens, maxRetries, timeout, headers, signal) {
-    Object.assign(this, { service, tokens, maxRetries, signal });
+    Object.assign(this, { service, tokens, maxRetries, signal, begun: performance.now() });
     const count = headers.get(COUNT);
     this.isSdk = count !== null && /^\d{1,3}$/.test(count);
     this.attempt = this.isSdk ? Number(count) + 1 : 1;
@@ -155,8 +158,7 @@ class Exchange {
   }
 
   async broken(error) {
-    const elapsed = performance.now() - this.started;
-    const verdict = this.signal?.aborted ? verdictOfAbort(this.signal, elapsed, this.timeoutMs) : classifyError(error);
+    const verdict = this.signal?.aborted ? verdictOfAbort(this.signal, this.begun, this.timeoutMs) : classifyError(error);
     const token = await this.#ask(verdict);
     this.service.tell(this.permit, verdict, this.started, { willRetry: token?.granted, attempt: this.attempt });
     if (token === null || token.granted || token.reason === 'unavailable') throw error;
