@@ -169,6 +169,7 @@ prober_set_hooks(struct prober *p, const struct bk_webhook *hooks,
         p->hooks[i] = m;
     }
     p->hook_count = count;
+    p->change_count = count > 0 ? p->change_count : 0; /* nobody to be told */
 }
 
 void

@@ -28,6 +28,7 @@ struct probes {
     struct fetch *fetch;
     struct probe **all; /* by place; NULL where there is none */
     size_t room;
+    size_t first;       /* where the next turn begins: who found no room */
     int64_t next_ns;    /* no probe is due earlier */
     int64_t trouble_ns; /* trouble is not told again before */
 };
@@ -167,6 +168,20 @@ start(struct probes *p, struct probe *probe)
     fetch_start(p->fetch, &request);
 }
 
+/* One that is still out misses its turn; one without room waits: false. */
+static bool
+take_turn(struct probes *p, struct probe *probe, int64_t now_ns)
+{
+    if (!probe->is_out && !fetch_has_room(p->fetch)) {
+        return false;
+    }
+    probe->next_ns = phase_next(probe->name, probe->interval_ns, now_ns);
+    if (!probe->is_out) {
+        start(p, probe);
+    }
+    return true;
+}
+
 void
 probes_turn(struct probes *p, int64_t now_ns)
 {
@@ -174,19 +189,18 @@ probes_turn(struct probes *p, int64_t now_ns)
         return;
     }
     int64_t next_ns = BK_NEVER;
-    for (size_t i = 0; i < p->room; i++) {
-        struct probe *probe = p->all[i];
+    size_t first = p->first;
+    bool is_full = false;
+    for (size_t n = 0; n < p->room; n++) {
+        size_t place = (first + n) % p->room;
+        struct probe *probe = p->all[place];
         if (probe == NULL) {
             continue;
         }
-        /* One that is still out misses its turn; one without room waits. */
-        if (probe->next_ns <= now_ns &&
-            (probe->is_out || fetch_has_room(p->fetch))) {
-            probe->next_ns =
-                phase_next(probe->name, probe->interval_ns, now_ns);
-            if (!probe->is_out) {
-                start(p, probe);
-            }
+        if (probe->next_ns <= now_ns && !take_turn(p, probe, now_ns) &&
+            !is_full) {
+            p->first = place;
+            is_full = true;
         }
         next_ns = probe->next_ns < next_ns ? probe->next_ns : next_ns;
     }

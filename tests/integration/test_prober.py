@@ -44,7 +44,9 @@ class ProberCase(Case):
 
     def await_probes(self, daemon, service, count=2):
         """Until this many failed probes are evidence."""
-        client = daemon.worker()
+        if not daemon.clients:
+            daemon.worker()
+        client = daemon.clients[0]
         until(lambda: len(client.service(service)["evidence"]) >= count,
               f"{count} failed probes of {service}")
         return client.service(service)
@@ -210,6 +212,19 @@ class Hostile(ProberCase):
         self.assertLess(descriptors(pid), before[1] + 32)
         self.assertEqual(lure.hits, {})
         self.assertEqual(worker.service("calm")["state"], "closed")
+
+    def test_more_than_there_is_room_for_take_turns(self):
+        with socket.socket() as deaf:
+            deaf.bind(("127.0.0.1", 0))
+            deaf.listen(1024)  # and never accepts
+            url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+            daemon = self.started(
+                "[defaults]\nprobe_interval = 200ms\nprobe_timeout = 500ms\n"
+                "failure_threshold = 0\n" + "".join(
+                    f"[service s{i}]\nprobe_url = {url}\n"
+                    for i in range(200)))
+            for i in range(200):
+                self.await_probes(daemon, f"s{i}", 1)
 
     def test_its_own_want_of_descriptors_counts_against_nobody(self):
         upstream = self.upstream()
