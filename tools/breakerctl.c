@@ -19,10 +19,16 @@ const struct ctl_command ctl_commands[] = {
      "outcomes that count against it are shown too. --watch shows it again and\n"
      "again until Ctrl-C, with --json a document a line.",
      CTL_WATCH, 0, MANY, ctl_status},
+    {"top", "", "live screen of all services",
+     "Shows every service, what is going on and how long it lasts, again and again\n"
+     "from the shared memory: also while the daemon is down, which it then says. Keys\n"
+     "sort, filter, select and explain; ? lists them, q ends it. With --once, or when\n"
+     "stdout is no terminal, one look as text after an interval, for its rates.",
+     CTL_INTERVAL | CTL_ONCE, 0, 0, ctl_top},
     {"explain", "SERVICE", "why a service is in its state, and what comes next",
-     "Tells which rule put the service into its state, the numbers, the last\n"
-     "outcomes that count against it and who reported them, and what happens\n"
-     "next and when.",
+     "Tells which rule put the service into its state and with which numbers, how it\n"
+     "stands, what happens next and when, which workers reported what counts against\n"
+     "it and how it failed, and what can be done. With --json the same as fields.",
      CTL_DB, 1, 1, ctl_explain},
     {"check", "SERVICE", "exit 0 when a call would be allowed, 6 when denied",
      "Answers for scripts whether a call of SERVICE (or of a route) would be let\n"

@@ -8,6 +8,8 @@
 
 enum ctl_exit ctl_status(const struct ctl *c, const char *const *words,
                          size_t count);
+enum ctl_exit ctl_top(const struct ctl *c, const char *const *words,
+                      size_t count);
 enum ctl_exit ctl_wait(const struct ctl *c, const char *const *words,
                        size_t count);
 enum ctl_exit ctl_check(const struct ctl *c, const char *const *words,

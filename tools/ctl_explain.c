@@ -72,6 +72,8 @@ print_words(const struct story *s, const json_t *service)
     print_part("why", s->why);
     print_part("now", s->now);
     print_part("next", s->next);
+    print_part("seen", s->seen);
+    print_part("do", s->advice);
     evidence_print(json_object_get(service, "evidence"), true);
 }
 
@@ -93,6 +95,11 @@ print_json(const struct story *s, const json_t *document, json_t *service)
                         s->next_ns > 0
                             ? json_integer((json_int_t)bk_ms_up(s->next_ns))
                             : json_null());
+    json_object_set(json, "numbers", s->numbers);
+    json_object_set(json, "upcoming", s->upcoming);
+    json_object_set(json, "workers", s->workers);
+    json_object_set(json, "errors", s->errors);
+    json_object_set(json, "commands", s->commands);
     json_object_del(service, "evidence");
     json_object_set(json, "status", service);
     ctl_json_print(json);
@@ -115,23 +122,15 @@ tell(const struct ctl *c, const struct view *v, const struct view_service *s)
     json_t *document = json_loads(text, 0, NULL);
     json_t *service = json_array_get(json_object_get(document, "services"), 0);
     json_t *history;
-    struct story story = {.view = v,
-                          .service = s,
-                          .why = json_array(),
-                          .now = json_array(),
-                          .next = json_array()};
+    const json_t *row = find_order(c, s, &history);
+    struct story story;
 
-    story.row = find_order(c, s, &history);
-    story_why(&story);
-    story_now(&story);
-    story_next(&story);
+    story_tell(&story, v, s, row);
     if (c->is_json)
         print_json(&story, document, service);
     else
         print_words(&story, service);
-    json_decref(story.why);
-    json_decref(story.now);
-    json_decref(story.next);
+    story_fini(&story);
     json_decref(history);
     json_decref(document);
     free(text);

@@ -99,10 +99,16 @@ put_clean(const char *text)
     }
 }
 
+const char *
+ctl_colour(enum ctl_paint paint)
+{
+    return wants_colour() ? colour_of(paint) : "";
+}
+
 void
 ctl_print(enum ctl_paint paint, const char *text)
 {
-    const char *colour = wants_colour() ? colour_of(paint) : "";
+    const char *colour = ctl_colour(paint);
 
     fputs(colour, stdout);
     put_clean(text);

@@ -19,6 +19,8 @@ enum ctl_paint { CTL_PLAIN, CTL_GOOD, CTL_CAUTION, CTL_BAD, CTL_FAINT };
  * characters become '?', so that nobody's error text steers the terminal. */
 void ctl_print(enum ctl_paint paint, const char *text);
 enum ctl_paint ctl_state_paint(const char *state);
+/* What switches a colour on; "" when there is to be none. "\033[0m" ends it. */
+const char *ctl_colour(enum ctl_paint paint);
 
 #define CTL_COLUMNS 10
 

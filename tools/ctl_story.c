@@ -81,6 +81,18 @@ totals_then(const struct story *s)
 }
 
 static void
+number(struct story *s, const char *key, uint64_t value)
+{
+    json_object_set_new(s->numbers, key, json_integer((json_int_t)value));
+}
+
+static void
+share(struct story *s, const char *key, uint64_t ppm)
+{
+    json_object_set_new(s->numbers, key, json_real((double)ppm / BK_PPM));
+}
+
+static void
 tell_none(struct story *s)
 {
     const struct bk_breaker *b = &s->service->record.breaker;
@@ -98,6 +110,9 @@ tell_consecutive(struct story *s)
     uint32_t unwell = s->service->record.breaker.health_failures;
 
     s->rule = "failure_threshold";
+    number(s, "consecutive_failures",
+           s->service->record.breaker.consecutive_failures);
+    number(s, "failure_threshold", s->service->policy.failure_threshold);
     if (unwell > 0) {
         story_add(s->why,
                   "calls and health probes (probe_url) failed in a row, the "
@@ -122,6 +137,11 @@ tell_failure_rate(struct story *s)
     char limit[STORY_WORD_SIZE];
 
     s->rule = "failure_rate";
+    number(s, "calls", t.calls);
+    number(s, "failures", t.failures);
+    share(s, "rate", share_ppm(t.failures, t.calls));
+    share(s, "failure_rate", p->failure_rate_ppm);
+    number(s, "minimum_calls", p->minimum_calls);
     story_add(
         s->why,
         "%u of %u calls in the %s failed (%s); failure_rate is %s from %u "
@@ -142,6 +162,12 @@ tell_slow_rate(struct story *s)
     char limit[STORY_WORD_SIZE];
 
     s->rule = "slow_call_rate";
+    number(s, "calls", t.calls);
+    number(s, "slow", t.slow);
+    share(s, "rate", share_ppm(t.slow, t.calls));
+    share(s, "slow_call_rate", p->slow_call_rate_ppm);
+    number(s, "slow_call_duration_ms", bk_ms_up(p->slow_call_duration_ns));
+    number(s, "minimum_calls", p->minimum_calls);
     story_add(s->why,
               "%u of %u calls in the %s took longer than %s (%s); "
               "slow_call_rate is %s from %u calls on",
@@ -165,6 +191,7 @@ tell_probe_failed(struct story *s)
     uint32_t rounds = s->service->record.breaker.failed_rounds;
 
     s->rule = "success_threshold";
+    number(s, "failed_rounds", rounds);
     story_add(s->why, "a probe failed; %u %s of probing failed in a row",
               rounds, rounds == 1 ? "round" : "rounds");
 }
@@ -178,6 +205,7 @@ tell_probe_succeeded(struct story *s)
         return;
     }
     s->rule = "success_threshold";
+    number(s, "success_threshold", s->service->policy.success_threshold);
     story_add(s->why, "enough probes succeeded; success_threshold is %u",
               s->service->policy.success_threshold);
 }
@@ -188,6 +216,8 @@ tell_recovery(struct story *s)
     char time[STORY_WORD_SIZE];
 
     s->rule = "recovery_timeout";
+    number(s, "recovery_timeout_ms",
+           bk_ms_up(s->service->policy.recovery_timeout_ns));
     story_add(s->why,
               "its open time was over (recovery_timeout is %s), so probes may "
               "try",
@@ -247,4 +277,40 @@ story_why(struct story *s)
     };
 
     tellers[s->service->record.breaker.cause](s);
+}
+
+void
+story_tell(struct story *s, const struct view *view,
+           const struct view_service *service, const json_t *row)
+{
+    *s = (struct story){.view = view,
+                        .service = service,
+                        .row = row,
+                        .why = json_array(),
+                        .now = json_array(),
+                        .next = json_array(),
+                        .seen = json_array(),
+                        .advice = json_array(),
+                        .numbers = json_object(),
+                        .upcoming = json_array(),
+                        .workers = json_array(),
+                        .errors = json_array(),
+                        .commands = json_array()};
+    story_why(s);
+    story_now(s);
+    story_next(s);
+    story_seen(s);
+    story_advice(s);
+}
+
+void
+story_fini(struct story *s)
+{
+    json_t *parts[] = {s->why,    s->now,     s->next,     s->seen,
+                       s->advice, s->numbers, s->upcoming, s->workers,
+                       s->errors, s->commands};
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        json_decref(parts[i]);
+    *s = (struct story){0};
 }

@@ -150,12 +150,15 @@ story_now(struct story *s)
 
 /* Something with an instant: the earliest is told as "next". */
 static void
-note_instant(struct story *s, int64_t at_ns)
+note_instant(struct story *s, const char *what, int64_t at_ns)
 {
     int64_t left_ns = at_ns - s->view->now_ns;
 
     if (at_ns == BK_NEVER || left_ns <= 0)
         return;
+    json_array_append_new(s->upcoming,
+                          json_pack("{s:s, s:I}", "what", what, "in_ms",
+                                    (json_int_t)bk_ms_up(left_ns)));
     if (s->next_ns == 0 || left_ns < s->next_ns)
         s->next_ns = left_ns;
 }
@@ -193,7 +196,7 @@ tell_override(struct story *s)
                   s->service->record.name, after);
         return;
     }
-    note_instant(s, o->expires_ns);
+    note_instant(s, "override_end", o->expires_ns);
     story_add(s->next, "the override (%s) ends %s; %s",
               bk_mode_name((enum bk_mode)o->mode), when(at, s, o->expires_ns),
               after);
@@ -257,6 +260,48 @@ tell_closed(struct story *s)
             story_duration(length, p->slow_call_duration_ns), p->minimum_calls);
 }
 
+/* A step lasts its tenth, and until a call of it has succeeded. */
+static void
+tell_ramp(struct story *s)
+{
+    const struct bk_ramp *r = &s->service->record.breaker.ramp;
+    int64_t end_ns = r->step_since_ns + r->step_length_ns;
+    char at[2 * STORY_WORD_SIZE];
+
+    if (r->step == 0)
+        return;
+    note_instant(s, "ramp_step", end_ns);
+    if (end_ns <= s->view->now_ns)
+        story_add(s->next,
+                  "the ramp goes on as soon as a call of its step succeeds");
+    else
+        story_add(s->next, "the ramp's step %u of %d ends %s%s", r->step,
+                  BK_RAMP_STEPS, when(at, s, end_ns),
+                  r->has_success != 0 ? "" : ", once a call of it succeeded");
+}
+
+static void
+tell_required(struct story *s)
+{
+    const char *name = s->service->policy.requires_name;
+    struct view_service other;
+    int64_t left_ns;
+    char at[2 * STORY_WORD_SIZE];
+
+    if (name[0] == '\0' || !view_find(s->view, name, &other) ||
+        other.record.breaker.state != BK_OPEN)
+        return;
+    left_ns = bk_breaker_wait(&other.record.breaker, s->view->now_ns);
+    if (left_ns == 0) {
+        story_add(s->next, "calls are denied until %s is let through again",
+                  name);
+        return;
+    }
+    note_instant(s, "requires", s->view->now_ns + left_ns);
+    story_add(s->next, "calls are denied until %s may be tried, %s", name,
+              when(at, s, s->view->now_ns + left_ns));
+}
+
 void
 story_next(struct story *s)
 {
@@ -266,15 +311,17 @@ story_next(struct story *s)
 
     tell_override(s);
     if (bk_hold_left(&b->hold, s->view->now_ns) > 0) {
-        note_instant(s, b->hold.until_ns);
+        note_instant(s, "hold_end", b->hold.until_ns);
         story_add(s->next,
                   "the upstream asked everybody to wait: calls go on %s",
                   when(at, s, b->hold.until_ns));
     }
     if (b->mode == BK_FORCED_OPEN)
         return;
+    tell_required(s);
+    tell_ramp(s);
     if (b->state == BK_OPEN) {
-        note_instant(s, b->open_until_ns);
+        note_instant(s, "probe", b->open_until_ns);
         story_add(s->next, "%s probing begins: at most %u %s at once",
                   when(at, s, b->open_until_ns), probes,
                   probes == 1 ? "probe" : "probes");
