@@ -80,7 +80,7 @@ class Manager:
         os.chmod("/run/notify", 0o777)
         self.notify.settimeout(PATIENCE_S)
 
-    def start(self, name):
+    def start(self, name, *options):
         asked = unit(name)
         user = asked["User"][0]
         environment = {"PATH": "/usr/bin", "NOTIFY_SOCKET": "/run/notify"}
@@ -99,7 +99,7 @@ class Manager:
                 int(asked["WatchdogSec"][0]) * 1000000)
         command = [word for word in shlex.split(asked["ExecStart"][0])
                    if not word.startswith("$")]
-        command = [*as_user(user), *command]
+        command = [*as_user(user), *command, *options]
         fds = []
         if "Sockets" in asked:
             fds = [sock.fileno() for sock in self.sockets]
@@ -197,8 +197,10 @@ class Life(unittest.TestCase):
         manager.notify.close()
 
     def web(self, manager):
-        web = manager.start("breakerweb.service")
+        web = manager.start("breakerweb.service", "--listen", "127.0.0.1:9465",
+                            "--listen", "unix:/run/breakerweb/http.sock")
         try:
+            self.assertEqual(mode("/run/breakerweb/http.sock"), "0o660")
             with socket.create_connection(("127.0.0.1", 9465),
                                           PATIENCE_S) as http:
                 http.sendall(b"GET /api/v1/status HTTP/1.0\r\n"

@@ -285,6 +285,16 @@ class Case(unittest.TestCase):
         self.addCleanup(daemon.close)
         return daemon
 
+    def notices(self, daemon):
+        """The socket at which a daemon tells its manager, once it is started."""
+        path = os.path.join(daemon.home, "notify")
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(sock.close)
+        sock.bind(path)
+        sock.settimeout(PATIENCE_S)
+        daemon.env["NOTIFY_SOCKET"] = path
+        return sock
+
     def relay(self, daemon, prefix=()):
         worker = Relay(daemon, prefix)
         self.addCleanup(worker.kill)

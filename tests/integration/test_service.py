@@ -244,12 +244,7 @@ class Restarts(Case):
 class Watchdog(Case):
     def watched(self, **env):
         daemon = self.daemon(env=env)
-        path = os.path.join(daemon.home, "notify")
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.addCleanup(sock.close)
-        sock.bind(path)
-        sock.settimeout(harness.PATIENCE_S)
-        daemon.env["NOTIFY_SOCKET"] = path
+        sock = self.notices(daemon)
         daemon.start()
         return daemon, sock
 

@@ -15,20 +15,10 @@ def mode(path):
     return stat.S_IMODE(os.stat(path).st_mode)
 
 
-def listen_for_ready(case, daemon):
-    path = os.path.join(daemon.home, "notify")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-    case.addCleanup(sock.close)
-    sock.bind(path)
-    sock.settimeout(harness.PATIENCE_S)
-    daemon.env["NOTIFY_SOCKET"] = path
-    return sock
-
-
 class Ready(harness.Case):
     def test_tells_the_notify_socket_when_it_answers(self):
         daemon = self.daemon()
-        sock = listen_for_ready(self, daemon)
+        sock = self.notices(daemon)
         daemon.spawn()
         said = sock.recv(4096).decode().split("\n")
         self.assertIn("READY=1", said)
