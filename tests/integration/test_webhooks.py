@@ -7,7 +7,7 @@ import socket
 import time
 
 from harness import main, until
-from test_prober import ProberCase
+from prober_case import ProberCase
 from upstream import prober_of, wait_for_prober
 
 
