@@ -17,7 +17,7 @@ class Nobody {
 
   constructor(fail) { this.fail = fail; }
   check() {}
-  take(name) { return { ...nobody(name), allowed: this.fail !== 'closed', reason: this.fail === 'closed' ? 'unavailable' : 'none' }; }
+  take(name) { return nobody(name, this.fail); }
   async ask(name) { return this.take(name); }
   tell() {}
   release() {}

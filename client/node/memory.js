@@ -73,6 +73,7 @@ export class Memory {
     this.koffi = optional('koffi');
     if (this.koffi === null) throw new Error('koffi is not installed');
     this.lib = this.#load();
+    this.fail = fail;
     this.busy = 0;
     this.waiting = [];
     this.isPinging = false;
@@ -165,7 +166,7 @@ export class Memory {
     if (token?.raw) ask.writeBigUInt64LE(this.#address(token.raw), 8);
     ask.writeBigUInt64LE(BigInt(ttlMs), 16);
     const verdict = await this.#later(this.lib.acquireWith, this.#pointer(name), ask, permit.raw);
-    return verdict === null ? nobody(name) : permit;
+    return verdict === null ? nobody(name, this.fail) : permit;
   }
 
   /** What came of a call; without a permit it counts for the generation of now. */
@@ -273,6 +274,8 @@ export class Memory {
 }
 
 /** The permit of a call that nobody decided on. */
-export function nobody(name) {
-  return { service: name, allowed: true, id: 0, generation: 0, retryAfterMs: 0, reason: 'none', state: 'unknown', source: 'nobody' };
+export function nobody(name, fail) {
+  const allowed = fail !== 'closed';
+  return { service: name, allowed, id: 0, generation: 0, retryAfterMs: 0, reason: allowed ? 'none' : 'unavailable',
+    state: 'unknown', source: 'nobody' };
 }

@@ -9,6 +9,8 @@ const DEADLINE_MS = 50;
 // The first answer comes after a connection.
 const FIRST_MS = 500;
 const LOOK_AGAIN_MS = 250;
+// After such a silence of ours the daemon may be another: it is greeted again.
+const GREET_AGAIN_MS = 5000;
 // Lines that wait to be sent; lines and octets of a message; messages unanswered.
 const QUEUE_MAX = 4096;
 const LINES_MAX = 512;
@@ -35,6 +37,7 @@ export class Wire {
     this.epoch = null;
     this.isAway = false;
     this.lookAgain = 0;
+    this.lastSent = Date.now();
     this.isClosed = false;
     this.isSending = this.isReading = this.isUnheard = false;
     this.reportsDropped = 0;
@@ -140,6 +143,8 @@ export class Wire {
     while (this.queue.length > 0 && !this.isClosed) {
       const lines = this.queue.splice(0, LINES_MAX).filter((asked) => !asked.isOver);
       if (lines.length === 0) continue;
+      if (Date.now() - this.lastSent > GREET_AGAIN_MS) lines.unshift({ line: this.hello, resolve: (answer) => this.#back(answer) });
+      this.lastSent = Date.now();
       const asked = lines.filter((l) => l.resolve);
       const id = String(++this.counter);
       if (asked.length > 0) {
@@ -206,10 +211,10 @@ export class Wire {
   // ---- what a service asks ----
 
   #byNobody(name) {
-    const allowed = this.fail !== 'closed';
-    const key = `${name} ${allowed ? 'allowed' : 'denied'}`;
+    const permit = nobody(name, this.fail);
+    const key = `${name} ${permit.allowed ? 'allowed' : 'denied'}`;
     if (this.tallies.has(key) || this.tallies.size < QUEUE_MAX) this.tallies.set(key, (this.tallies.get(key) ?? 0) + 1);
-    return { ...nobody(name), allowed, reason: allowed ? 'none' : 'unavailable' };
+    return permit;
   }
 
   /** A permit now, where nobody can be asked; else null. */

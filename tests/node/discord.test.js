@@ -46,6 +46,7 @@ withBoth(test, 'its retries are the fleet\'s, and stop when the circuit opens', 
   assert.equal(upstream.hits, 3);
   await assert.rejects(rest.get(Routes.gateway()));
   assert.equal(upstream.hits, 6);
+  await until(async () => (await service.status()).state === 'open', 'the circuit to open');
   for (let i = 0; i < 5; i++) await assert.rejects(rest.get(Routes.gateway()), { name: 'CircuitOpen', reason: 'open' });
   assert.equal(upstream.hits, 6);
   assert.ok((await service.status()).retry_budget.granted >= 4);
