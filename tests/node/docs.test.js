@@ -61,6 +61,11 @@ test('docs/node.md', async (t) => {
   assert.equal((await breaker.service('mail').status()).counters.success, 4);
 });
 
+test('README.md prints what docs/node.md prints', () => {
+  const [block] = blocks('../README.md', 'js');
+  assert.ok(blocks('node.md', 'js').includes(block));
+});
+
 test('docs/migrating.md', async (t) => {
   const { stdout, breaker } = await pageOf(t, 'migrating.md', 2);
   assert.equal(stdout, 'tea costs 3\n1.08 one call\n');
