@@ -72,17 +72,6 @@ test('docs/migrating.md', async (t) => {
   assert.equal((await breaker.service('rates').status()).counters.success, 2);
 });
 
-test('docs/other-languages.md: a shell', async (t) => {
-  const daemon = await daemonFor(t);
-  const [script] = blocks('other-languages.md', 'sh');
-  const env = { PATH: `${path.dirname(process.env.BREAKERCTL)}:${process.env.PATH}`, BREAKERD_DIR: daemon.dir };
-  assert.equal((await run('sh', ['-c', script], { env })).stdout, 'OK applied\n');
-  const llm = (await breakerFor(daemon)).service('llm');
-  for (let i = 0; i < 5; i++) llm.recordFailure();
-  await llm.status();
-  assert.match((await run('sh', ['-c', script], { env })).stdout, /^not now: open, try again in \d+ ms\n$/);
-});
-
 test('docs/other-languages.md: the protocol', async (t) => {
   const daemon = await daemonFor(t, '[defaults]\nfailure_threshold = 2\n');
   const [program] = blocks('other-languages.md', 'python');
