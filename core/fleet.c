@@ -160,6 +160,20 @@ bk_fleet_next_dirty(struct bk_fleet *f)
     return slot;
 }
 
+size_t
+bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot)
+{
+    uint64_t *masks = f->services[slot].stats_dirty;
+    for (size_t i = 0; i < BK_STAT_MASKS; i++) {
+        if (masks[i] != 0) {
+            size_t bit = (size_t)__builtin_ctzll(masks[i]);
+            masks[i] &= masks[i] - 1;
+            return i * 64 + bit;
+        }
+    }
+    return BK_STAT_WORDS;
+}
+
 uint32_t
 bk_fleet_next_dirty_lease(struct bk_fleet *f)
 {

@@ -53,6 +53,7 @@ struct bk_service {
     int64_t used_ns;
     struct bk_breaker breaker;
     struct bk_stats stats;
+    uint64_t stats_dirty[BK_STAT_MASKS]; /* a bit a word: to be published */
     struct bk_lease_heap permits;
     struct bk_lease_heap tokens;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
@@ -132,6 +133,8 @@ uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
 bool bk_fleet_next_note(struct bk_fleet *f, struct bk_note *out);
 uint32_t bk_fleet_next_dirty(struct bk_fleet *f);       /* BK_NO_SLOT: none */
 uint32_t bk_fleet_next_dirty_lease(struct bk_fleet *f); /* BK_NO_SLOT: none */
+/* Of a service, a word of its stats that has changed; BK_STAT_WORDS: none. */
+size_t bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot);
 
 /* Commands of workers. Each returns BK_OK or an error; answers are filled in
  * only with BK_OK. Names are as they came (validated here). */

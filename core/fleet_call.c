@@ -128,9 +128,9 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
     }
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
     if (fx.would_deny != BK_DENY_NONE) {
-        bk_count(&s->stats.would_reject[fx.would_deny], 1);
+        bk_fleet_count_stat(s, &s->stats.would_reject[fx.would_deny], 1);
     } else if (!fx.is_allowed && !is_tried) {
-        bk_count(&s->stats.rejected[fx.deny], 1);
+        bk_fleet_count_stat(s, &s->stats.rejected[fx.deny], 1);
     }
     *answer = (struct bk_acquired){.is_allowed = fx.is_allowed,
                                    .service = slot,
@@ -161,7 +161,7 @@ count_denied(struct bk_fleet *f, const struct bk_acquired *asked,
     for (uint32_t i = 0; i < count; i++) {
         struct bk_service *s = &f->services[asked[i].service];
         s->breaker.counters.denied++;
-        bk_count(&s->stats.rejected[asked[i].deny], 1);
+        bk_fleet_count_stat(s, &s->stats.rejected[asked[i].deny], 1);
     }
 }
 
@@ -270,6 +270,15 @@ settle_lease(struct bk_fleet *f, uint32_t slot, const struct bk_report *r,
     return BK_LIVE;
 }
 
+static void
+count_duration(struct bk_service *s, const struct bk_report *r)
+{
+    size_t bucket = bk_duration_bucket(r->latency_ns);
+    bk_fleet_count_stat(s, &s->stats.duration[bucket], 1);
+    bk_fleet_count_stat(s, &s->stats.duration_us[r->outcome],
+                        (uint64_t)(r->latency_ns / BK_NS_PER_US));
+}
+
 /* A report may make its service only when it cannot be about an earlier life. */
 static bool
 makes_service(const struct bk_report *r)
@@ -305,7 +314,7 @@ bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
     if (r->latency_ns >= 0 && r->outcome != BK_CANCELLED &&
         fx.applied == BK_APPLIED) {
-        bk_stats_duration(&f->services[slot].stats, r->outcome, r->latency_ns);
+        count_duration(&f->services[slot], r);
     }
     if (fx.is_evidence) {
         put_evidence(&f->services[slot], r, now_ns);
@@ -350,16 +359,16 @@ bars_retry(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
 }
 
 static void
-count_retry(struct bk_stats *s, const struct bk_retry *ask,
+count_retry(struct bk_service *s, const struct bk_retry *ask,
             const struct bk_granted *answer)
 {
     if (!answer->is_granted) {
-        bk_count(&s->retry_denied[answer->deny], 1);
+        bk_fleet_count_stat(s, &s->stats.retry_denied[answer->deny], 1);
         return;
     }
-    bk_count(&s->retry_granted[ask->outcome], 1);
-    bk_count(&s->retry_delay_us[ask->outcome],
-             (uint64_t)(answer->delay_ns / BK_NS_PER_US));
+    bk_fleet_count_stat(s, &s->stats.retry_granted[ask->outcome], 1);
+    bk_fleet_count_stat(s, &s->stats.retry_delay_us[ask->outcome],
+                        (uint64_t)(answer->delay_ns / BK_NS_PER_US));
 }
 
 enum bk_error
@@ -404,7 +413,7 @@ bk_fleet_retry(struct bk_fleet *f, int64_t now_ns, const struct bk_retry *ask,
         answer->is_granted = true;
         answer->token = lease.id;
     }
-    count_retry(&s->stats, ask, answer);
+    count_retry(s, ask, answer);
     answer->retry_after_ms = bk_ms_up(wait_ns);
     bk_fleet_settle(f, slot);
     return BK_OK;
@@ -499,7 +508,8 @@ bk_fleet_tally(struct bk_fleet *f, int64_t now_ns, const char *name,
         bk_count(&s->breaker.counters.allowed, count);
     } else {
         bk_count(&s->breaker.counters.denied, count);
-        bk_count(&s->stats.rejected[deny < BK_DENY_CALLS ? deny : 0], count);
+        bk_fleet_count_stat(
+            s, &s->stats.rejected[deny < BK_DENY_CALLS ? deny : 0], count);
     }
     s->used_ns = now_ns;
     bk_fleet_settle(f, slot);

@@ -83,6 +83,9 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     s->evidence_next = 0;
     memset(s->evidence, 0, sizeof(s->evidence));
     memset(&s->stats, 0, sizeof(s->stats));
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        s->stats_dirty[i / 64] |= UINT64_C(1) << i % 64;
+    }
     bk_lease_heap_init(&s->permits);
     bk_lease_heap_init(&s->tokens);
     bk_breaker_init(&s->breaker, policy, now_ns, generation);

@@ -54,6 +54,8 @@ void bk_fleet_unlink(struct bk_fleet *f, const char *name);
 /* Puts a service into the heap of deadlines, and takes it out. */
 void bk_fleet_add_timer(struct bk_fleet *f, uint32_t slot);
 void bk_fleet_remove_timer(struct bk_fleet *f, uint32_t slot);
+/* Adds to a word of the service's stats, which must then be published. */
+void bk_fleet_count_stat(struct bk_service *s, uint64_t *word, uint64_t more);
 /* The service must be published. */
 void bk_fleet_mark_dirty(struct bk_fleet *f, uint32_t slot);
 /* The services that require this one must be: their verdict may be another. */

@@ -70,6 +70,15 @@ service_deadline(const struct bk_fleet *f, uint32_t slot)
 }
 
 void
+bk_fleet_count_stat(struct bk_service *s, uint64_t *word, uint64_t more)
+{
+    size_t at = ((uintptr_t)word - (uintptr_t)&s->stats) / sizeof(*word);
+    BK_ASSERT(at < BK_STAT_WORDS);
+    bk_count(word, more);
+    s->stats_dirty[at / 64] |= UINT64_C(1) << at % 64;
+}
+
+void
 bk_fleet_mark_dirty(struct bk_fleet *f, uint32_t slot)
 {
     struct bk_service *s = &f->services[slot];
@@ -186,9 +195,9 @@ bk_fleet_step(struct bk_fleet *f, uint32_t slot, struct bk_event *event)
         bk_breaker_step(&s->breaker, bk_fleet_policy_of(f, slot), event);
     if (fx.change.happened) {
         struct bk_note note = {.service = slot, .change = fx.change};
-        size_t change = fx.change.from * BK_STATE_COUNT + fx.change.to;
+        size_t change = (size_t)fx.change.from * BK_STATE_COUNT + fx.change.to;
         memcpy(note.name, s->name, sizeof(note.name));
-        bk_count(&s->stats.transitions[change], 1);
+        bk_fleet_count_stat(s, &s->stats.transitions[change], 1);
         bk_fleet_void_permits(f, s);
         bk_fleet_note(f, &note);
     }

@@ -133,7 +133,7 @@ void bk_segment_read_version(const struct bk_segment *s,
                              char out[BK_VERSION_SIZE]);
 
 /* The writer. One process, one thread. */
-void bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
+void bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f,
                             uint32_t slot);
 /* Stores the verdict word; true when it differs from what was there (then the
  * caller reads the clock and stores the stamp). */

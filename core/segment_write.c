@@ -53,29 +53,30 @@ store_evidence(struct bk_segment *s, uint32_t slot,
                         sizeof none);
 }
 
-/* Each word stands for itself: nobody needs two of one moment. */
+/* Each word stands for itself: nobody needs two of one moment. Only those that
+ * have changed are stored; of a service that is gone, none is left. */
 static void
-store_stats(struct bk_segment *s, uint32_t slot,
+store_stats(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
             const struct bk_service *service)
 {
-    static const struct bk_stats none;
-    const struct bk_stats *from = service != NULL ? &service->stats : &none;
     _Atomic uint64_t *to = s->stats + (size_t)slot * BK_STAT_WORDS;
+    size_t i;
 
-    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
-        uint64_t word = bk_stats_word(from, i);
-
-        if (atomic_load_explicit(&to[i], memory_order_relaxed) != word)
-            atomic_store_explicit(&to[i], word, memory_order_relaxed);
+    if (service == NULL) {
+        for (i = 0; i < BK_STAT_WORDS; i++)
+            atomic_store_explicit(&to[i], 0, memory_order_relaxed);
+        return;
     }
+    while ((i = bk_fleet_next_dirty_stat(f, slot)) < BK_STAT_WORDS)
+        atomic_store_explicit(&to[i], bk_stats_word(&service->stats, i),
+                              memory_order_relaxed);
 }
 
 /* A new name is in the record before the index leads to it; a name that goes
  * leaves the index before the record does. Either way a reader that finds the
  * slot by name and reads another name in the record knows to ask again. */
 void
-bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
-                       uint32_t slot)
+bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f, uint32_t slot)
 {
     const struct bk_service *service = bk_fleet_service(f, slot);
 
@@ -83,7 +84,7 @@ bk_segment_put_service(struct bk_segment *s, const struct bk_fleet *f,
     if (service == NULL)
         bk_index_put(s, f, slot, "");
     store_evidence(s, slot, service);
-    store_stats(s, slot, service);
+    store_stats(s, f, slot, service);
     store_record(s, slot, service);
     if (service != NULL)
         bk_index_put(s, f, slot, service->name);

@@ -23,18 +23,15 @@ bk_count(uint64_t *counter, uint64_t more)
     *counter += more < room ? more : room;
 }
 
-void
-bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
-                  int64_t latency_ns)
+size_t
+bk_duration_bucket(int64_t latency_ns)
 {
     size_t bucket = 0;
 
-    BK_ASSERT(latency_ns >= 0);
     while (bucket < BK_DURATION_BUCKETS - 1 &&
            latency_ns > bk_duration_ends_ms[bucket] * BK_NS_PER_MS)
         bucket++;
-    bk_count(&s->duration[bucket], 1);
-    bk_count(&s->duration_us[outcome], (uint64_t)(latency_ns / BK_NS_PER_US));
+    return bucket;
 }
 
 static void
@@ -80,8 +77,11 @@ size_t
 bk_stat_find(const char *key)
 {
     const char *dot = strchr(key, '.');
-    size_t len = dot != NULL ? (size_t)(dot - key) : 0;
+    size_t len;
 
+    if (dot == NULL)
+        return BK_STAT_WORDS;
+    len = (size_t)(dot - key);
     for (size_t i = 0; i < BK_STAT_ROWS; i++) {
         const struct bk_stat_row *row = &bk_stat_rows[i];
 

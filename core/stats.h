@@ -11,7 +11,7 @@
  * denials that a worker told without a reason. */
 #define BK_DENY_CALLS (BK_DENY_BUDGET + 1)
 /* A change of state is found at from * BK_STATE_COUNT + to. */
-#define BK_CHANGES (BK_STATE_COUNT * BK_STATE_COUNT)
+#define BK_CHANGES ((size_t)BK_STATE_COUNT * BK_STATE_COUNT)
 /* The last bucket holds what is longer than every end. */
 #define BK_DURATION_BUCKETS 13
 extern const uint32_t bk_duration_ends_ms[BK_DURATION_BUCKETS - 1];
@@ -51,17 +51,19 @@ struct bk_stat_row {
 };
 #define BK_STAT_WORDS (sizeof(struct bk_stats) / sizeof(uint64_t))
 enum {
-#define BK_STAT_ONE(name, words, axis, help) +1
-    BK_STAT_ROWS = 0 BK_STATS(BK_STAT_ONE)
-#undef BK_STAT_ONE
+#define BK_STAT_PLACE(name, words, axis, help) BK_STAT_ROW_##name,
+    BK_STATS(BK_STAT_PLACE)
+#undef BK_STAT_PLACE
+        BK_STAT_ROWS
 };
+/* Words of 64 bits, one for each word above. */
+#define BK_STAT_MASKS ((BK_STAT_WORDS + 63) / 64)
 extern const struct bk_stat_row bk_stat_rows[BK_STAT_ROWS];
 
 /* Adds, up to the largest number the wire can say. */
 void bk_count(uint64_t *counter, uint64_t more);
-/* A call of known latency has ended. */
-void bk_stats_duration(struct bk_stats *s, enum bk_outcome outcome,
-                       int64_t latency_ns);
+/* Where a call that took this long is counted. */
+size_t bk_duration_bucket(int64_t latency_ns);
 #define BK_STAT_KEY_SIZE 40
 /* A word's name in the database, "rejected.open": of words, not of places, so that
  * a later version with other places reads it still. */

@@ -164,7 +164,7 @@ has_limits(const struct bk_segment *s, const struct bk_limits *l)
 /* What lies in the file and the fleet did not take over would come back from the
  * dead with the next adoption. */
 static void
-clear_rest(struct bk_segment *s, const struct bk_fleet *fleet)
+clear_rest(struct bk_segment *s, struct bk_fleet *fleet)
 {
     struct bk_record record;
     struct bk_lease lease;

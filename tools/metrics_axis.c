@@ -23,7 +23,10 @@ metrics_put_label(struct bk_text *out, const char *key, const char *value)
 
         if (c == '"' || c == '\\')
             bk_text_put_char(out, '\\');
-        bk_text_put_char(out, c < 0x20 || c > 0x7e ? '?' : *value);
+        if (c < 0x20 || c > 0x7e)
+            bk_text_put_char(out, '?');
+        else
+            bk_text_put_char(out, *value);
     }
     bk_text_put_char(out, '"');
 }
@@ -129,7 +132,7 @@ put_bucket(struct bk_text *out, size_t index)
 
     if (index < BK_DURATION_BUCKETS - 1) {
         bk_text_init(&text, end, sizeof end);
-        bk_text_put_ppm(&text, (int64_t)bk_duration_ends_ms[index] * 1000, 0);
+        bk_text_put_ppm(&text, bk_duration_ends_ms[index] * INT64_C(1000), 0);
     }
     metrics_put_label(out, "le", end);
 }

@@ -111,7 +111,7 @@ rate(const struct metrics_subject *s, uint32_t part)
         least = p->window_calls;
     if (s->window.calls == 0 || s->window.calls < least)
         return -(int64_t)BK_PPM;
-    return (int64_t)(part * 100 * BK_PPM / s->window.calls);
+    return (int64_t)(part * BK_PPM * 100 / s->window.calls);
 }
 
 static uint64_t
