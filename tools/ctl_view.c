@@ -136,17 +136,33 @@ view_refresh(struct view *v)
     return v->is_running;
 }
 
+void
+view_beat(struct view *v)
+{
+    const struct bk_segment_header *h = v->segment.header;
+    uint64_t phase = atomic_load_explicit(&h->phase, memory_order_acquire);
+    int64_t beat =
+        atomic_load_explicit(&h->heartbeat_boot_ns, memory_order_acquire);
+
+    v->now_ns = boottime_ns();
+    v->heartbeat_age_ns = beat == 0 ? BK_NEVER : v->now_ns - beat;
+    v->is_stopped = phase == BK_SEGMENT_STOPPED;
+    v->is_running = phase == BK_SEGMENT_RUNNING && !v->is_deaf &&
+                    v->heartbeat_age_ns < BK_HEARTBEAT_STALE_NS;
+}
+
 /* Whether the daemon is there. A fresh heartbeat may be of one that was killed a
  * moment ago; then nobody listens any more, and the kernel knows. */
 static void
 feel_pulse(struct view *v, const struct place *p)
 {
-    const struct bk_segment_header *h = v->segment.header;
     char socket[PLACE_PATH_SIZE];
 
-    v->pid = atomic_load_explicit(&h->daemon_pid, memory_order_acquire);
-    v->is_running = beats(v) && place_file(p, "worker.sock", socket) &&
-                    link_probe(socket) != LINK_DEAF;
+    v->is_deaf = !place_file(p, "worker.sock", socket) ||
+                 link_probe(socket) == LINK_DEAF;
+    view_beat(v);
+    v->pid = atomic_load_explicit(&v->segment.header->daemon_pid,
+                                  memory_order_acquire);
     bk_segment_read_version(&v->segment, v->version);
 }
 

@@ -15,10 +15,11 @@ struct view {
     struct bk_segment segment;
     char path[PLACE_PATH_SIZE];
     char version[BK_VERSION_SIZE];
-    int64_t now_ns;           /* CLOCK_BOOTTIME when it was opened */
+    int64_t now_ns;           /* CLOCK_BOOTTIME when it was looked at */
     int64_t heartbeat_age_ns; /* BK_NEVER: never beaten */
     uint64_t pid;             /* of the daemon, or the last one */
     bool is_stopped;          /* it ended cleanly */
+    bool is_deaf;             /* nobody listened when it was opened */
     bool is_running;          /* it beats and somebody listens */
 };
 
@@ -32,6 +33,8 @@ enum view_result {
 /* Maps DIR/breakerd.shm. Anything but VIEW_OPEN comes with a clause in `why`. */
 enum view_result view_open(struct view *v, const struct place *p,
                            struct bk_text *why);
+/* Takes the time anew, and what the heartbeat says then. */
+void view_beat(struct view *v);
 void view_close(struct view *v);
 /* The time moves on to now. False when there may be more to see in a view opened
  * anew: no daemon beats in this one, or another file has taken its place. */

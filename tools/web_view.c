@@ -4,8 +4,9 @@
 #include "tools/ctl_out.h"
 #include "tools/web_clock.h"
 
-/* What was looked at within this is fresh. */
-#define FRESH_NS (100 * BK_NS_PER_MS)
+/* How long a mapping is kept; and how long none, when there was nothing to map. */
+#define KEPT_NS (500 * BK_NS_PER_MS)
+#define MISSED_NS (100 * BK_NS_PER_MS)
 #define WHY_SIZE 160
 
 static void
@@ -44,9 +45,12 @@ web_view_now(struct web_view *w)
 {
     int64_t now_ns = web_clock_ns();
 
-    if (w->looked_ns == 0 || now_ns - w->looked_ns >= FRESH_NS) {
+    if (w->looked_ns == 0 ||
+        now_ns - w->looked_ns >= (w->is_open ? KEPT_NS : MISSED_NS)) {
         look(w);
         w->looked_ns = now_ns;
+    } else if (w->is_open) {
+        view_beat(&w->view);
     }
     return w->is_open ? &w->view : NULL;
 }

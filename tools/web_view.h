@@ -2,9 +2,9 @@
 #define WEB_VIEW_H
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The shared memory as the server sees it: opened anew when what it has is no
- * longer fresh, so a daemon that comes, goes or puts another file in place is
- * seen without being told. However many ask, it looks a few times a second. */
+ * The shared memory as the server sees it: opened anew now and then, so a daemon
+ * that comes, goes or puts another file in place is seen without being told. In
+ * between the mapping is kept, and however many ask, nobody else is bothered. */
 #include "tools/ctl_view.h"
 
 #define WEB_TROUBLE_SIZE 640
@@ -13,7 +13,7 @@ struct web_view {
     const char *dir; /* --dir, NULL: found as clients find it */
     struct view view;
     bool is_open;
-    int64_t looked_ns; /* CLOCK_MONOTONIC; 0: never */
+    int64_t looked_ns; /* when it was opened, CLOCK_MONOTONIC; 0: never */
     char trouble[WEB_TROUBLE_SIZE];
 };
 

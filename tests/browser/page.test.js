@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page, as somebody sees it who trips a real circuit through a real daemon.
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { after } from 'node:test';
 import { until } from '../node/harness.js';
-import { stageFor } from './stage.js';
+import { closeBrowser, stageFor } from './stage.js';
 
 const HOSTILE = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
 
 const row = (page, name) => page.locator('#rows .row', { has: page.locator('.name', { hasText: name }) });
 const holds = (locator, text) => locator.filter({ hasText: text }).first().waitFor();
+
+after(closeBrowser);
 
 test('a circuit trips and heals before your eyes', async (t) => {
   const stage = await stageFor(t, '[service gpt-4]\nrecovery_timeout = 1500ms\nsuccess_threshold = 1\n');
@@ -22,8 +24,11 @@ test('a circuit trips and heals before your eyes', async (t) => {
   await holds(page.locator('#tiles .is-open[aria-pressed]'), '1open');
   assert.match(await page.title(), /^1 open/);
   await holds(row(page, 'gpt-4').locator('.chip'), 'half open');
-  await stage.ctl('run', 'gpt-4', '--', 'true'); // the probe
-  await holds(row(page, 'gpt-4').locator('.chip'), 'closed');
+  // The probe. A worker that gets no answer in time goes on by itself, so again.
+  await until(async () => {
+    await stage.ctl('run', 'gpt-4', '--', 'true').catch(() => {});
+    return await row(page, 'gpt-4').locator('.chip').textContent() === 'closed';
+  }, 'the circuit to heal');
   await holds(page.locator('#recent-list li'), 'half open → closed');
   assert.equal(await page.evaluate(() => window.same), true, 'the page was loaded again');
 });
@@ -172,12 +177,13 @@ test('narrow, dark, calm', async (t) => {
 });
 
 test('a thousand services', async (t) => {
-  const stage = await stageFor(t);
+  // With windows of calls and no budget nothing passes by itself.
+  const stage = await stageFor(t, '[defaults]\nwindow = 100calls\nretry_ratio = 0\n');
   const lines = Array.from({ length: 1000 }, (_, i) => `REPORT s${String(i).padStart(4, '0')} 0 - success`);
   await stage.ctl('raw', ...lines);
   const page = await stage.page();
   await until(async () => await page.locator('#rows .row').count() === 1000, 'a thousand rows');
-  // Of a thousand rows the one that changed is touched, and few around it.
+  // Of a thousand rows the one that changed is touched.
   await page.evaluate(() => {
     window.touched = new Set();
     new MutationObserver((list) => {
@@ -186,7 +192,7 @@ test('a thousand services', async (t) => {
   });
   await stage.report('s0500', 'failure', 1);
   await until(() => page.evaluate(() => window.touched.has('s0500')), 'the row to change');
-  assert.ok(await page.evaluate(() => window.touched.size) < 1000);
+  assert.ok(await page.evaluate(() => window.touched.size) < 10, 'rows were touched that did not change');
   await page.locator('#find').fill('s0999');
   await until(async () => await page.locator('#rows .row').count() === 1, 'one row');
 });

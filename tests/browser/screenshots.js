@@ -6,7 +6,7 @@
 import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { pause } from '../node/harness.js';
-import { Stage } from './stage.js';
+import { closeBrowser, Stage } from './stage.js';
 
 const CONFIG = `
 [service gpt-4]
@@ -79,4 +79,5 @@ try {
   await draw(stage, folder, 'web-narrow', { viewport: { width: 400, height: 820 }, colorScheme: 'light' });
 } finally {
   await stage.close();
+  await closeBrowser();
 }

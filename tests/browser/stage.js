@@ -5,9 +5,6 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { promisify } from 'node:util';
 import { chromium } from '../node/node_modules/playwright-core/index.mjs';
 import { Daemon, PATIENCE_MS, until } from '../node/harness.js';
@@ -43,27 +40,37 @@ export class Web {
   }
 }
 
+let browser = null;
+
+/** The browser of this process, with a profile that is new and goes with it. */
+function browserOnce() {
+  browser ??= chromium.launch({
+    executablePath: process.env.CHROMIUM, headless: true, timeout: 3 * PATIENCE_MS,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  return browser;
+}
+
+export async function closeBrowser() {
+  await (await browser)?.close();
+  browser = null;
+}
+
 /** Daemon, web server and browser together. */
 export class Stage {
   async open(config) {
     this.daemon = await new Daemon(config).start();
     this.web = await new Web(this.daemon.dir).start();
-    this.profile = mkdtempSync(path.join(os.tmpdir(), 'breakerd-browser-'));
     this.contexts = [];
     return this;
   }
 
   /** A page that must stay clean: see `close`. */
   async page(options = {}, address = '') {
-    const context = await chromium.launchPersistentContext(
-      path.join(this.profile, String(this.contexts.length)), {
-        executablePath: process.env.CHROMIUM, headless: true, timeout: 3 * PATIENCE_MS,
-        viewport: { width: 1400, height: 900 }, ...options,
-        args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-          '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-      });
+    const context = await (await browserOnce()).newContext({ viewport: { width: 1400, height: 900 }, ...options });
     context.setDefaultTimeout(PATIENCE_MS);
-    const page = context.pages()[0];
+    const page = await context.newPage();
     const watched = { context, trouble: [], allowed: null };
     page.on('console', (m) => {
       if (m.type() === 'error' && !watched.allowed?.test(m.text())) watched.trouble.push(m.text());
@@ -94,7 +101,6 @@ export class Stage {
     await Promise.all(this.contexts.map(({ context }) => context.close()));
     const status = await this.web.stop();
     await this.daemon.end();
-    rmSync(this.profile, { recursive: true, force: true });
     assert.deepEqual(trouble, []);
     assert.equal(status, 0, this.web.said);
   }

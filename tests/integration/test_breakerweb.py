@@ -413,7 +413,7 @@ class Api(WebCase):
         with tempfile.TemporaryDirectory() as home:
             directory = os.path.join(home, "later")
             web = self.web(directory)
-            self.assertIn("waiting for breakerd", web.said())
+            until(lambda: "waiting for breakerd" in web.said(), "a word")
             self.assertEqual(web.get("/readyz").status, 503)
             self.assertEqual(web.get("/healthz").status, 200)
             later = self.daemon(args=["--dir", directory], with_dir=False)
