@@ -314,6 +314,73 @@ class Looking(Shared):
         self.assert_near(document["next_ms"], 60000, 10000)
         self.assertEqual(document["status"]["consecutive_failures"], 5)
 
+    def test_explain_puts_workers_and_errors_together(self):
+        name = self.name()
+        pid, other = os.getpid(), self.relay(self.shared)
+        self.worker.ask(f"HELLO 1 bot-3 {pid}")
+        other.ask("HELLO 1 bot-4 -")
+        self.say(name, times=3)
+        for outcome, text in (("timeout", "no answer"), ("failure", "503")):
+            other.ask(f"REPORT {name} 0 - {outcome} 9000 1 0 {text}")
+        out = self.ctl("explain", name).out
+        self.assertRegex(out, rf"seen +the last 5 outcomes against it came from "
+                              rf"bot-3 \(pid {pid}\): 3, "
+                              rf"bot-4 \(pid {other.process.pid}\): 2\n")
+        self.assertRegex(out, r'failure "503": 4 times, the last \S+ ago\n')
+        self.assertRegex(out, r'timeout "no answer": 1 time, the last ')
+        document = self.ctl("explain", name, "--json").json()
+        self.assertEqual(document["numbers"], {"consecutive_failures": 5,
+                                               "failure_threshold": 5})
+        self.assertEqual({(w["worker"], w["pid"], w["count"])
+                          for w in document["workers"]},
+                         {("bot-3", pid, 3), ("bot-4", other.process.pid, 2)})
+        self.assertEqual({(e["outcome"], e["text"]): e["count"]
+                          for e in document["errors"]},
+                         {("failure", "503"): 4, ("timeout", "no answer"): 1})
+        soon, = document["upcoming"]
+        self.assertEqual(soon["what"], "probe")
+        self.assertEqual(soon["in_ms"], document["next_ms"])
+
+    def test_explain_gives_commands_that_work(self):
+        name = self.name()
+        self.say(name)
+        commands = self.ctl("explain", name, "--json").json()["commands"]
+        self.assertIn(f"do    {commands[0]} (", self.ctl("explain", name).out)
+        self.assertEqual(commands[0], f"breakerctl reset {name}")
+        for command in commands[:2]:
+            self.ctl(*command.split()[1:])
+        self.assertEqual(self.worker.service(name)["mode"], "bypass")
+        commands = self.ctl("explain", name, "--json").json()["commands"]
+        self.assertEqual(commands, [f"breakerctl auto {name}"])
+        self.ctl(*commands[0].split()[1:])
+        self.assertEqual(self.worker.service(name)["mode"], "auto")
+
+    def test_explain_tells_every_instant_to_come(self):
+        name, gateway = self.name(), self.name()
+        self.set(gateway, recovery_timeout="90s")
+        self.say(gateway)
+        self.set(name, requires=gateway, ramp="100s", recovery_timeout="1ms",
+                 success_threshold=1)
+        self.say(name)
+        until(lambda: self.state(name) == "half_open", "a probe to be due")
+        self.operator.document(f"UNSET {name} requires")
+        permit = self.worker.ask(f"ACQUIRE {name}").split(" ")
+        self.worker.ask(f"REPORT {name} {permit[2]} {permit[3]} success")
+        self.set(name, requires=gateway)
+        self.worker.ask(f"REPORT {name} 0 - rate_limited 1 1 500000")
+        self.operator.document(f"OBSERVE {name} 300000")
+        document = self.ctl("explain", name, "--json").json()
+        self.assertEqual([soon["what"] for soon in document["upcoming"]],
+                         ["override_end", "hold_end", "requires", "ramp_step"])
+        words = " ".join(document["next"])
+        for part in ("the override (observe) ends in",
+                     "calls are denied until " + gateway,
+                     "the ramp's step 1 of 10 ends in",
+                     "asked everybody to wait"):
+            self.assertIn(part, words)
+        self.assertEqual(document["next_ms"], min(
+            soon["in_ms"] for soon in document["upcoming"]))
+
     def test_explain_of_health_probes(self):
         name = self.name()
         with socket.socket() as nobody:
