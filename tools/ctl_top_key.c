@@ -42,7 +42,7 @@ next_key(const char *octets, size_t len, int *key)
         size_t one = strlen(sequences[i].octets);
 
         if (one <= len && memcmp(octets, sequences[i].octets, one) == 0) {
-            *key = sequences[i].key;
+            *key = (int)sequences[i].key;
             return one;
         }
     }
