@@ -90,7 +90,7 @@ test('without koffi and zeromq calls are let through, and that is said once', as
 withBoth(test, 'a program ends by itself, and what it said is heard', async (t, transport) => {
   const daemon = await daemonFor(t, '[defaults]\nfailure_threshold = 0\n');
   const { code, text } = await run(t, `import { Breaker } from ${JSON.stringify(CLIENT)};
-    const s = new Breaker({ transport: '${transport}' }).service('ended');
+    const s = new Breaker({ transport: '${transport}', deadlineMs: 5000 }).service('ended');
     for (let i = 0; i < 50; i++) s.recordFailure();
     await s.call(() => 1);`, { env: { BREAKERD_DIR: daemon.dir } });
   assert.equal(code, 0, text);

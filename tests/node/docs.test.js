@@ -31,7 +31,7 @@ function projectFor(t) {
   return place;
 }
 
-async function pageOf(t, page, least, after = '') {
+async function play(t, page, least, after) {
   const daemon = await daemonFor(t);
   const upstream = await upstreamFor(t, (_, response) => answerJson(response, 200, { id: '1', content: [], choices: [] }));
   const found = blocks(page, 'js');
@@ -46,19 +46,37 @@ async function pageOf(t, page, least, after = '') {
   return { stdout, breaker: await breakerFor(daemon), upstream };
 }
 
+// On a machine under load breakerd may not answer within the 50 ms that the pages
+// give it; then a program rightly goes on by itself, and its reports are not there.
+const TRIES = 3;
+
+async function pageOf(t, page, least, after, check) {
+  for (let i = 1; ; i++) {
+    try {
+      await check(await play(t, page, least, after));
+      return;
+    } catch (error) {
+      if (i === TRIES) throw error;
+      t.diagnostic(`${page}, try ${i}: ${error.message}`);
+    }
+  }
+}
+
 test('docs/node.md', async (t) => {
-  const { stdout, breaker, upstream } = await pageOf(t, 'node.md', 7, `
+  const after = `
     await client.chat.completions.create({ model: 'm', messages: [] });
     await claude.messages.create({ model: 'm', max_tokens: 1, messages: [] });
     await fetchAny(process.env.PAGE);
     console.log(sent);
-    await Breaker.shared().close();`);
-  assert.equal(stdout, '200\nclosed\nsent hello\n');
-  assert.equal((await breaker.service('openai').status()).counters.success, 1);
-  assert.equal((await breaker.service('anthropic').status()).counters.success, 1);
-  assert.equal((await breaker.service(new URL(upstream.url).host).status()).counters.success, 1);
-  // call, guard, retrying and by hand.
-  assert.equal((await breaker.service('mail').status()).counters.success, 4);
+    await Breaker.shared().close();`;
+  await pageOf(t, 'node.md', 7, after, async ({ stdout, breaker, upstream }) => {
+    assert.equal(stdout, '200\nclosed\nsent hello\n');
+    assert.equal((await breaker.service('openai').status()).counters.success, 1);
+    assert.equal((await breaker.service('anthropic').status()).counters.success, 1);
+    assert.equal((await breaker.service(new URL(upstream.url).host).status()).counters.success, 1);
+    // call, guard, retrying and by hand.
+    assert.equal((await breaker.service('mail').status()).counters.success, 4);
+  });
 });
 
 test('README.md prints what docs/node.md prints', () => {
@@ -67,9 +85,10 @@ test('README.md prints what docs/node.md prints', () => {
 });
 
 test('docs/migrating.md', async (t) => {
-  const { stdout, breaker } = await pageOf(t, 'migrating.md', 2);
-  assert.equal(stdout, 'tea costs 3\n1.08 one call\n');
-  assert.equal((await breaker.service('rates').status()).counters.success, 2);
+  await pageOf(t, 'migrating.md', 2, '', async ({ stdout, breaker }) => {
+    assert.equal(stdout, 'tea costs 3\n1.08 one call\n');
+    assert.equal((await breaker.service('rates').status()).counters.success, 2);
+  });
 });
 
 test('docs/other-languages.md: the protocol', async (t) => {
