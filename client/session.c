@@ -20,7 +20,19 @@ session_init(struct session *s, uint64_t seed)
     s->wake_fd = -1;
     s->next_id = seed;
     s->cause.code = CAUSE_NONE;
+    session_condition(&s->opened);
     return pthread_mutex_init(&s->lock, NULL) == 0;
+}
+
+void
+session_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t attr;
+
+    (void)pthread_condattr_init(&attr);
+    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(condition, &attr);
+    (void)pthread_condattr_destroy(&attr);
 }
 
 void
@@ -31,6 +43,7 @@ session_fini(struct session *s)
     if (s->wake_fd >= 0)
         (void)close(s->wake_fd);
     told_fini(&s->queue);
+    (void)pthread_cond_destroy(&s->opened);
     (void)pthread_mutex_destroy(&s->lock);
 }
 
@@ -221,6 +234,38 @@ make_wake_fd(void)
 }
 
 static bool
+open_unlocked(struct session *s, const char *path)
+{
+    struct transport fresh;
+    struct cause cause;
+    bool is_open;
+
+    s->is_opening = true;
+    (void)pthread_mutex_unlock(&s->lock);
+    is_open = transport_open(&fresh, path, &cause);
+    (void)pthread_mutex_lock(&s->lock);
+    s->is_opening = false;
+    (void)pthread_cond_broadcast(&s->opened);
+    if (is_open)
+        s->transport = fresh;
+    else
+        s->cause = cause;
+    return is_open;
+}
+
+/* Another thread opens it: it is done when this returns, or takes too long. */
+static bool
+await_opening(const struct breaker *b, struct session *s, int64_t now_ns)
+{
+    struct timespec deadline = clock_spec(now_ns + b->deadline_ns);
+    int rc = 0;
+
+    while (s->is_opening && rc != ETIMEDOUT)
+        rc = pthread_cond_timedwait(&s->opened, &s->lock, &deadline);
+    return !s->is_opening;
+}
+
+static bool
 open_at(struct session *s, const char *path, int64_t now_ns)
 {
     if (now_ns < s->again_ns)
@@ -234,7 +279,7 @@ open_at(struct session *s, const char *path, int64_t now_ns)
         bk_text_put(&text, "too few free descriptors to talk to breakerd");
         return false;
     }
-    if (!transport_open(&s->transport, path, &s->cause))
+    if (!open_unlocked(s, path))
         return false;
     s->is_open = true;
     s->is_new = true;
@@ -286,7 +331,9 @@ session_reach(struct breaker *b, struct session *s, int64_t now_ns,
     char path[ENDPOINT_SIZE];
     bool is_elsewhere;
 
-    if (!find_socket(b, s, path, now_ns))
+    if (s->is_opening && !may_open)
+        return REACH_CLOSED;
+    if (!await_opening(b, s, now_ns) || !find_socket(b, s, path, now_ns))
         return REACH_NOWHERE;
     is_elsewhere =
         s->is_open && s->waiters == NULL && strcmp(path, s->path) != 0;

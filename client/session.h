@@ -61,12 +61,14 @@ struct session {
     pthread_mutex_t lock;
     struct transport transport;
     bool is_open;
-    bool is_new;      /* nobody has waited for the connection yet */
-    bool is_greeted;  /* HELLO was sent on this connection */
-    uint64_t epoch;   /* of the daemon that was greeted, 0: not known */
-    int64_t again_ns; /* libzmq is not tried before this */
-    int64_t probe_ns; /* no PING before this */
-    int64_t kick_ns;  /* no kick before this */
+    bool is_opening;       /* a thread does, with the lock let go */
+    pthread_cond_t opened; /* it is done, in whichever way */
+    bool is_new;           /* nobody has waited for the connection yet */
+    bool is_greeted;       /* HELLO was sent on this connection */
+    uint64_t epoch;        /* of the daemon that was greeted, 0: not known */
+    int64_t again_ns;      /* libzmq is not tried before this */
+    int64_t probe_ns;      /* no PING before this */
+    int64_t kick_ns;       /* no kick before this */
     int64_t kick_again_ns;
     int64_t told_ns; /* what was queued was last tried to be sent */
     enum session_quiet quiet;

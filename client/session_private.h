@@ -22,9 +22,12 @@ enum session_reach {
     REACH_NOWHERE
 };
 /* A connection to the instance's socket, made when there is none and `may_open`.
- * It is left alone while somebody waits on it. */
+ * It is left alone while somebody waits on it. Making it starts threads, so the lock
+ * is let go meanwhile: whoever may not open never waits for that. */
 enum session_reach session_reach(struct breaker *b, struct session *s,
                                  int64_t now_ns, bool may_open);
+/* One that waits by the monotonic clock. */
+void session_condition(pthread_cond_t *condition);
 /* Sends and takes until nothing more can be done. It ends with a look that found
  * nothing: only then may somebody sleep on the descriptor, whose edge every call
  * into libzmq may use up. */

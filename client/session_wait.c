@@ -104,12 +104,8 @@ static void
 enlist(struct session *s, struct waiter *w)
 {
     struct waiter **at = &s->waiters;
-    pthread_condattr_t attr;
 
-    (void)pthread_condattr_init(&attr);
-    (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&w->wake, &attr);
-    (void)pthread_condattr_destroy(&attr);
+    session_condition(&w->wake);
     while (*at != NULL)
         at = &(*at)->next;
     *at = w;

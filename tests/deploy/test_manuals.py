@@ -15,9 +15,9 @@ BREAKERCTL = PROGRAMS["breakerctl"]
 PATIENCE_S = 60
 
 
-def run(*command, stderr=subprocess.STDOUT):
+def run(*command):
     done = subprocess.run(command, stdin=subprocess.DEVNULL, text=True,
-                          stdout=subprocess.PIPE, stderr=stderr,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           timeout=PATIENCE_S, check=False)
     return done.returncode, done.stdout
 
