@@ -8,7 +8,7 @@ import unittest
 ROOT = os.environ["BREAKERD_SOURCE"]
 TESTS = os.path.join(ROOT, "tests")
 ROWS = ([f"B{i}" for i in range(1, 16)] + ["C4", "C5", "C6", "C7", "D1", "D2",
-                                           "D3", "D4", "E2", "E3"])
+                                           "D3", "D4", "E1", "E2", "E3"])
 
 
 def read(*path):
