@@ -6,11 +6,12 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import unittest
 
 from ctl_case import (BREAKERCTL, DONE, FAILED, NO_SERVICE, PATIENCE_S,
                       UNMET, UNREACHABLE, USAGE, CtlCase, Shared, environment,
                       run, run_on_terminal)
-from harness import main, until
+from harness import BREAKERD, main, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MANUALS = os.path.join(HERE, "..", "..", "docs", "man")
@@ -381,6 +382,8 @@ class Looking(Shared):
         self.assertEqual(document["next_ms"], min(
             soon["in_ms"] for soon in document["upcoming"]))
 
+    @unittest.skipUnless(os.path.exists(BREAKERD + "-prober"),
+                         "breakerd-prober was not built")
     def test_explain_of_health_probes(self):
         name = self.name()
         with socket.socket() as nobody:
