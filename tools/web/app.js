@@ -296,6 +296,7 @@ function makeRow(service) {
   p.name.title = service.name;
   p.name.tabIndex = -1;
   p.name.setAttribute("aria-expanded", "false");
+  p.name.setAttribute("aria-controls", "detail");
   p.notes = make("div", "notes");
   p.left = make("span", "left");
   p.spark = document.createElementNS(SVG, "svg");
