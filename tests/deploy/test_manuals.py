@@ -105,6 +105,19 @@ class Programs(unittest.TestCase):
                          commands())
 
 
+class Scripts(unittest.TestCase):
+    def test_help_has_the_options_that_are_read(self):
+        for name in ("quickstart", "check"):
+            with self.subTest(script=name):
+                path = os.path.join(SOURCE, "tools", name)
+                with open(path, encoding="utf-8") as text:
+                    read = set(re.findall(r"(?m)^ +(--[a-z]+)(?: \| -h)?\)",
+                                          text.read()))
+                self.assertIn("--help", read)
+                self.assertEqual(options_of_help(read_help(path)),
+                                 read - {"--help"})
+
+
 class Pages(unittest.TestCase):
     def test_every_header_and_file_has_one(self):
         for page in ("breakerd.conf.5", "breaker.7", "breaker-protocol.7",
