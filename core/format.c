@@ -4,11 +4,11 @@
 #include <string.h>
 
 /* What can stand in a format. */
-enum piece { WORD, PART_OF_WORD, NUMBER, COUNT, SIZE, PERCENT, PIECES };
+enum piece { WORD, PART_OF_WORD, NUMBER, COUNT, SIZE, PIECES };
 
 static const char *const written[PIECES] = {
     [WORD] = "%s",  [PART_OF_WORD] = "%.*s", [NUMBER] = "%d",
-    [COUNT] = "%u", [SIZE] = "%zu",          [PERCENT] = "%%",
+    [COUNT] = "%u", [SIZE] = "%zu",
 };
 
 static enum piece
@@ -48,9 +48,6 @@ bk_text_format(struct bk_text *t, const char *format, va_list args)
             break;
         case SIZE:
             bk_text_put_u64(t, va_arg(args, size_t));
-            break;
-        case PERCENT:
-            bk_text_put_char(t, '%');
             break;
         case PIECES:
             return;

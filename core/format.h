@@ -7,7 +7,7 @@
 #include "core/text.h"
 #include <stdarg.h>
 
-/* As printf's, of which it knows %s, %.*s, %d, %u, %zu and %%; any other is a
+/* As printf's, of which it knows %s, %.*s, %d, %u and %zu; any other is a
  * broken promise. */
 __attribute__((format(printf, 2, 0))) void
 bk_text_format(struct bk_text *t, const char *format, va_list args);

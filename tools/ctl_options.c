@@ -8,6 +8,7 @@
 /* More attempts than any policy grants. */
 #define ATTEMPTS_MAX 1000
 #define INTERVAL_LEAST_NS (100 * BK_NS_PER_MS)
+#define INTERVAL_MOST_NS (3600 * BK_NS_PER_S)
 
 static bool
 read_dir(struct ctl *c, const char *value)
@@ -119,12 +120,18 @@ read_reject_on(struct ctl *c, const char *value)
     return true;
 }
 
-/* Between two looks: so often that nobody's machine feels it. */
+/* Between two looks: so seldom that nobody's machine feels it. */
+static bool
+is_interval(int64_t ns)
+{
+    return ns >= INTERVAL_LEAST_NS && ns <= INTERVAL_MOST_NS;
+}
+
 static bool
 read_interval(struct ctl *c, const char *value)
 {
     return bk_read_duration(value, strlen(value), &c->interval_ns) &&
-           c->interval_ns >= INTERVAL_LEAST_NS;
+           is_interval(c->interval_ns);
 }
 
 /* Bare seconds too, as watch(1) takes them. */
@@ -135,7 +142,7 @@ read_watch(struct ctl *c, const char *value)
 
     return len == 0 || ((bk_read_seconds(value, len, &c->interval_ns) ||
                          bk_read_duration(value, len, &c->interval_ns)) &&
-                        c->interval_ns >= INTERVAL_LEAST_NS);
+                        is_interval(c->interval_ns));
 }
 
 /* "closed,half_open" as bits. */
@@ -266,7 +273,7 @@ const struct ctl_option_row ctl_option_rows[] = {
     {CTL_RETRY_OUTPUT, 0, "retry-output", NULL,
      "retry even when the command has written output", read_flag},
     {CTL_INTERVAL, 'd', "interval", "DURATION",
-     "between two looks, at least 100ms (else 1s)", read_interval},
+     "between two looks, 100ms to 1h (else 1s)", read_interval},
     {CTL_ONCE, 0, "once", NULL, "one look, as text, and the end", read_flag},
     {CTL_WATCH, 0, "watch", "[=SECONDS]",
      "again and again (every 2 s) until Ctrl-C", read_watch},

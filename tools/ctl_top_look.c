@@ -205,7 +205,9 @@ is_mapped(struct top *t, const char *dir)
     struct place place;
 
     bk_text_init(&why, t->why, sizeof t->why);
-    if (t->view != NULL && view_refresh(t->view))
+    if (t->view != NULL)
+        view_beat(t->view);
+    if (t->view != NULL && t->view->is_running)
         return true;
     top_forget(t);
     place_find(&place, dir);

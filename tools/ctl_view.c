@@ -113,29 +113,6 @@ foreign_time(const struct bk_segment_header *header)
     return NULL;
 }
 
-/* Whether a daemon serves this file, by what it publishes itself. */
-static bool
-beats(struct view *v)
-{
-    const struct bk_segment_header *h = v->segment.header;
-    uint64_t phase = atomic_load_explicit(&h->phase, memory_order_acquire);
-    int64_t beat =
-        atomic_load_explicit(&h->heartbeat_boot_ns, memory_order_acquire);
-
-    v->now_ns = boottime_ns();
-    v->heartbeat_age_ns = beat == 0 ? BK_NEVER : v->now_ns - beat;
-    v->is_stopped = phase == BK_SEGMENT_STOPPED;
-    return phase == BK_SEGMENT_RUNNING &&
-           v->heartbeat_age_ns < BK_HEARTBEAT_STALE_NS;
-}
-
-bool
-view_refresh(struct view *v)
-{
-    v->is_running = beats(v) && v->is_running;
-    return v->is_running;
-}
-
 void
 view_beat(struct view *v)
 {

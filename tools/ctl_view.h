@@ -36,9 +36,6 @@ enum view_result view_open(struct view *v, const struct place *p,
 /* Takes the time anew, and what the heartbeat says then. */
 void view_beat(struct view *v);
 void view_close(struct view *v);
-/* The time moves on to now. False when there may be more to see in a view opened
- * anew: no daemon beats in this one, or another file has taken its place. */
-bool view_refresh(struct view *v);
 
 /* One service as of `now_ns`: a deadline takes effect at its own instant, so
  * those that passed since the last publication are let pass here. */

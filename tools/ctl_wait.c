@@ -85,7 +85,8 @@ look(struct waiting *w)
 {
     struct view_service service;
 
-    if (!view_refresh(&w->view)) {
+    view_beat(&w->view);
+    if (!w->view.is_running) {
         open_anew(w);
         if (!w->view.is_running && !w->is_away)
             ctl_say("breakerd is not running; waiting all the same");
