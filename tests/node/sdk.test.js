@@ -105,15 +105,14 @@ withSdks('its own timeout is one, its user\'s abort is not', async (t, transport
   const service = (await breakerFor(daemon, { transport })).service('patient');
   const upstream = await upstreamFor(t, () => {}); // never answers
   await assert.rejects(make(upstream.url, governedFetch(service, { maxRetries: 0, timeout: 1000 }), { timeout: 1000, maxRetries: 0 })());
-  await assert.rejects(make(upstream.url, governedFetch(service), { timeout: 60000 })({ signal: AbortSignal.timeout(50) }));
   const controller = new AbortController();
   const asked = make(upstream.url, governedFetch(service), { timeout: 60000 })({ signal: controller.signal });
-  await until(() => upstream.hits === 3, 'the request');
+  await until(() => upstream.hits === 2, 'the request');
   controller.abort();
   await assert.rejects(asked);
   const counters = await until(async () => {
     const told = (await service.status()).counters;
-    return told.timeout + told.cancelled === 3 ? told : null;
+    return told.timeout + told.cancelled === 2 ? told : null;
   }, 'the reports');
   assert.equal(counters.timeout, 1);
 });
