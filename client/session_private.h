@@ -2,8 +2,9 @@
 #define CLIENT_SESSION_PRIVATE_H
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The inside of a session, shared by session.c (talking) and session_wait.c
- * (waiting). Everything here is called with the session's lock held. */
+ * The inside of a session, shared by session.c (talking), session_open.c
+ * (connecting) and session_wait.c (waiting). Everything here is called with the
+ * session's lock held. */
 #include "client/session.h"
 
 /* A thread that waits for an answer; lives on its stack, listed while it does. */
