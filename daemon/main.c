@@ -143,6 +143,9 @@ open_signals(void)
     sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    /* Ignored by whoever started us, it would free the prober's number before it
+     * was waited for. */
+    signal(SIGCHLD, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error like another */
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
