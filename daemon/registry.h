@@ -20,10 +20,11 @@ struct registry {
     struct events *events;
     struct prober *prober;
     uint64_t epoch;
-    uint64_t seq;     /* of the last line of history */
-    uint64_t job;     /* the last one handed to the store */
-    uint64_t saved;   /* the last one known to be on disk */
-    int64_t whole_ns; /* when all of them were */
+    uint64_t seq;       /* of the last line of history */
+    uint64_t job;       /* the last one handed to the store */
+    uint64_t saved;     /* the last one known to be on disk */
+    uint64_t awaited;   /* a job, to see how far the disk is behind */
+    int64_t awaited_ns; /* since when it is waited for */
     int64_t started_ns;
     uint8_t *unsaved; /* one octet a slot: changed since its row was put */
     uint32_t unsaved_at;

@@ -14,11 +14,11 @@ take_store(struct registry *r, int64_t now_ns, struct bk_totals *out)
     out->store_events_dropped = stats.dropped_events;
     out->store_queued = stats.queued;
     out->store_degraded = r->is_degraded;
-    /* Nothing waits: what comes next waits from now on. */
-    if (r->saved >= r->job || r->whole_ns == 0) {
-        r->whole_ns = now_ns;
+    if (r->saved >= r->awaited) {
+        r->awaited = r->job;
+        r->awaited_ns = now_ns;
     }
-    out->store_lag_us = (uint64_t)((now_ns - r->whole_ns) / BK_NS_PER_US);
+    out->store_lag_us = (uint64_t)((now_ns - r->awaited_ns) / BK_NS_PER_US);
 }
 
 static void
