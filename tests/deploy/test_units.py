@@ -75,10 +75,15 @@ class Files(Installed):
         with open(self.root + conf, encoding="utf-8") as text:
             shown = re.findall(r"^# (\[.*|\w+ = .*)$", text.read(), re.M)
         self.assertGreater(len(shown), 3)
-        with tempfile.NamedTemporaryFile("w", suffix=".conf") as copy:
-            copy.write("\n".join(shown) + "\n")
-            copy.flush()
-            status, said = run(harness.BREAKERD, "-n", "-c", copy.name)
+        with tempfile.TemporaryDirectory() as place:
+            url, copy = os.path.join(place, "url"), os.path.join(place, "conf")
+            with open(url, "w", encoding="ascii") as text:
+                text.write("https://hooks.example.org/a\n")
+            os.chmod(url, 0o600)
+            with open(copy, "w", encoding="utf-8") as text:
+                text.write(re.sub(r"(?m)^url_file = .*", f"url_file = {url}",
+                                  "\n".join(shown) + "\n"))
+            status, said = run(harness.BREAKERD, "-n", "-c", copy)
         self.assertEqual(status, 0, said)
 
     def test_a_configuration_that_is_there_is_kept(self):
