@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """breakerctl top in a real terminal, compared with what it looked like before."""
+import contextlib
+import glob
 import os
 import re
 import shlex
@@ -157,9 +159,16 @@ class Screens(Prepared):
 
     def pid(self, terminal):
         shell = terminal.tmux("display-message", "-p", "#{pane_pid}").strip()
-        return until(lambda: subprocess.run(
-            ["ps", "-o", "pid=", "--ppid", shell], stdout=subprocess.PIPE,
-            check=False).stdout.decode().split(), "a child of the shell")[0]
+
+        def child():
+            for path in glob.glob("/proc/[0-9]*/stat"):
+                with contextlib.suppress(OSError):
+                    with open(path, encoding="utf-8", errors="replace") as f:
+                        pid, rest = f.read().split(" ", 1)
+                    if rest.rsplit(") ", 1)[1].split(" ")[1] == shell:
+                        return pid
+            return None
+        return int(until(child, "a child of the shell"))
 
     def test_signals_give_the_terminal_back(self):
         for number, status in ((signal.SIGTERM, 143), (signal.SIGHUP, 129),
@@ -169,7 +178,7 @@ class Screens(Prepared):
             if number is None:
                 terminal.press("C-c")
             else:
-                os.kill(int(self.pid(terminal)), number)
+                os.kill(self.pid(terminal), number)
             self.assert_given_back(terminal, status)
 
     def test_a_stopped_one_gives_it_back_and_takes_it_again(self):
