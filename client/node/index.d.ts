@@ -31,7 +31,7 @@ export interface BreakerOptions {
   transport?: 'auto' | 'memory' | 'wire' | 'none';
   /** Without a daemon; default $BREAKERD_FAIL, else "local": this process decides (memory), or calls go through (wire). */
   fail?: 'local' | 'open' | 'closed';
-  /** So long an answer of the daemon's is waited for, never by the loop; default 50. */
+  /** So long an answer of the daemon's is waited for, never by the loop; default 50 (memory), 200 (wire). */
   deadlineMs?: number;
   /** Gets the one warning; default process.emitWarning. */
   warn?: (sentence: string) => void;

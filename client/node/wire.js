@@ -5,7 +5,8 @@
 import { findSocket, optional } from './load.js';
 import { nobody } from './memory.js';
 
-const DEADLINE_MS = 50;
+// Longer than libbreaker's: nobody's thread waits.
+const DEADLINE_MS = 200;
 // The first answer comes after a connection.
 const FIRST_MS = 500;
 const LOOK_AGAIN_MS = 250;

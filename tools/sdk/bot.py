@@ -40,9 +40,12 @@ async def main():
     Route.BASE = ORDER["url"] + "/discord"
     async with discord.Client(intents=discord.Intents.none(), http_trace=trace) as client:
         await client.http.static_login("a.b.c")
+        print("ready", flush=True)
+        start_at = int(await asyncio.get_running_loop().run_in_executor(
+            None, sys.stdin.readline))
         begun = []
         for i in range(int(ORDER["durationMs"] / ORDER["everyMs"])):
-            at = (ORDER["startAt"] + ORDER["offsetMs"] + i * ORDER["everyMs"]) / 1000
+            at = (start_at + ORDER["offsetMs"] + i * ORDER["everyMs"]) / 1000
             await asyncio.sleep(max(0, at - time.time()))
             begun.append(asyncio.ensure_future(one(client.http)))
         _, late = await asyncio.wait(begun, timeout=PATIENCE_S)

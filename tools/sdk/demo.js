@@ -13,6 +13,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -24,7 +25,7 @@ const ROOT = path.resolve(HERE, '../..');
 const BEFORE_S = 3;
 const AFTER_S = 5;
 const EVERY_MS = 200;
-const SETTLE_MS = 3000;
+const SETTLE_MS = 200;
 const RATIO = 10;
 const FLEET = [
   { sdk: 'openai', service: 'openai', label: 'openai', count: 2 },
@@ -38,6 +39,10 @@ const { values: options } = parseArgs({ options: {
   breakerd: { type: 'string' }, breakerctl: { type: 'string' }, library: { type: 'string' },
   duration: { type: 'string', default: '18' },
 } });
+for (const file of ['breakerd', 'breakerctl', 'library']) {
+  if (!options[file]) throw new Error(`--${file} FILE is missing`);
+  options[file] = path.resolve(options[file]);
+}
 const outageMs = (Number(options.duration) - BEFORE_S - AFTER_S) * 1000;
 if (!(outageMs >= 2000)) throw new Error(`--duration takes ${BEFORE_S + AFTER_S + 2} seconds or more`);
 
@@ -80,28 +85,35 @@ async function startBreakerd() {
   throw new Error('breakerd does not answer');
 }
 
-async function runWorker(kind, order) {
+/** A worker that has said it is ready; begin(startAt) gives what it saw. */
+async function startWorker(kind, order) {
   const line = JSON.stringify({ ...order, sdk: kind.sdk, service: kind.service, everyMs: EVERY_MS });
   // Modules are found from where tools/install-packages put them.
-  const where = { cwd: path.join(ROOT, 'tests/node'), stdio: ['ignore', 'pipe', 'inherit'] };
+  const where = { cwd: path.join(ROOT, 'tests/node'), stdio: ['pipe', 'pipe', 'inherit'] };
   const child = kind.sdk === 'python'
     ? start('/usr/bin/python3', ['-B', path.join(HERE, 'bot.py'), line], where)
     : start(process.execPath, [path.join(HERE, 'worker.js'), line], where);
-  let text = '';
-  child.stdout.on('data', (data) => { text += data; });
-  const [code] = await once(child, 'close');
-  if (code !== 0) throw new Error(`the worker of ${kind.label} ended with ${code}`);
-  return { label: kind.label, ...JSON.parse(text) };
+  const ended = once(child, 'close');
+  const said = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const { value } = await said.next();
+  if (value !== 'ready') throw new Error(`the worker of ${kind.label} did not start`);
+  return async (startAt) => {
+    child.stdin.end(`${startAt}\n`);
+    const told = await said.next();
+    const [code] = await ended;
+    if (code !== 0 || told.done) throw new Error(`the worker of ${kind.label} ended with ${code}`);
+    return { label: kind.label, ...JSON.parse(told.value) };
+  };
 }
 
 async function run(upstream, governed) {
+  const fleet = FLEET.flatMap((kind) => Array.from({ length: kind.count }, (_, i) => ({ kind, i })));
+  const workers = await Promise.all(fleet.map(({ kind, i }, n) => startWorker(kind, {
+    governed, url: upstream.url, durationMs: BEFORE_S * 1000 + outageMs + AFTER_S * 1000,
+    offsetMs: Math.round((EVERY_MS * n) / fleet.length), name: `${kind.label}-${i + 1}`,
+  })));
   upstream.begin();
   const startAt = Date.now() + SETTLE_MS;
-  const fleet = FLEET.flatMap((kind) => Array.from({ length: kind.count }, (_, i) => ({ kind, i })));
-  const workers = fleet.map(({ kind, i }, n) => runWorker(kind, {
-    governed, url: upstream.url, startAt, durationMs: BEFORE_S * 1000 + outageMs + AFTER_S * 1000,
-    offsetMs: Math.round((EVERY_MS * n) / fleet.length), name: `${kind.label}-${i + 1}`,
-  }));
   const outage = (async () => {
     await sleep(startAt + BEFORE_S * 1000 - Date.now());
     upstream.isDown = true;
@@ -110,7 +122,7 @@ async function run(upstream, governed) {
     upstream.isDown = false;
     console.log(`  ${governed ? 'with breakerd' : 'on their own'}: the upstream is well again`);
   })();
-  const [told] = await Promise.all([Promise.all(workers), outage]);
+  const [told] = await Promise.all([Promise.all(workers.map((begin) => begin(startAt))), outage]);
   return { told, hits: upstream.hits() };
 }
 

@@ -3,6 +3,7 @@
 // what its user saw. Its one line for breakerd is the hook.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { createRequire } from 'node:module';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Breaker, governedFetch, governedRest } from '../../client/node/index.js';
 
@@ -65,9 +66,11 @@ async function one(ask) {
 }
 
 const ask = CLIENTS[order.sdk]();
+console.log('ready');
+const { value: startAt } = await createInterface({ input: process.stdin })[Symbol.asyncIterator]().next();
 const under = [];
 for (let i = 0; i < order.durationMs / order.everyMs; i++) {
-  await sleep(Math.max(0, order.startAt + order.offsetMs + i * order.everyMs - Date.now()));
+  await sleep(Math.max(0, Number(startAt) + order.offsetMs + i * order.everyMs - Date.now()));
   under.push(one(ask));
 }
 await Promise.race([Promise.all(under), sleep(PATIENCE_MS, null, { ref: false })]);
