@@ -102,8 +102,7 @@ renew(struct breaker *b)
         return false;
     w->before = before;
     if (before != NULL) {
-        if (before->session.wake_fd >= 0)
-            (void)close(before->session.wake_fd);
+        transport_abandon(&before->session.transport);
         tally_forget(b);
     }
     atomic_store_explicit(&w->tally_due_ns, clock_coarse_ns() + TALLY_NS,

@@ -52,6 +52,7 @@ struct breaker {
     _Atomic(struct world *) world;
     enum breaker_mode mode;
     enum breaker_fail fail;
+    const struct transport_kind *transport;
     int64_t deadline_ns;
     bool tells_later;    /* BREAKER_TELL_LATER */
     bool tells_together; /* BREAKER_TELL_TOGETHER */

@@ -6,32 +6,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The first word is the default. */
-static const char *const mode_words[] = {"auto", "zmq", "local"};
-static const char *const fail_words[] = {"local", "open", "closed"};
-#define WORDS 3
+/* What one chooses from; the first word is the default. */
+struct choice {
+    const char *variable;
+    const char *accepted; /* for people */
+    const char *words[3];
+    uint32_t count;
+};
+
+static const struct choice modes = {
+    "BREAKERD_MODE", "auto, zmq, local", {"auto", "zmq", "local"}, 3};
+static const struct choice fails = {
+    "BREAKERD_FAIL", "local, open, closed", {"local", "open", "closed"}, 3};
+static const struct choice transports = {
+    "BREAKERD_TRANSPORT", "zmtp, libzmq", {"zmtp", "libzmq"}, 2};
+
+/* The number of the environment's word, from 1; 0: not set, -1: none of them. */
+static int
+look_up(const struct choice *choice)
+{
+    const char *text = secure_getenv(choice->variable);
+
+    if (text == NULL)
+        return 0;
+    for (uint32_t i = 0; i < choice->count; i++) {
+        if (strcmp(text, choice->words[i]) == 0)
+            return (int)i + 1;
+    }
+    return -1;
+}
 
 /* `value` 0: from the environment, else the first word. A value of the
  * environment that is none is no reason to fail a host that did not choose it. */
 static bool
-choose(uint32_t *value, const char *option, const char *variable,
-       const char *const words[WORDS])
+choose(uint32_t *value, const char *option, const struct choice *choice)
 {
-    const char *text;
+    int word;
 
-    if (*value > WORDS) {
+    if (*value > choice->count) {
         (void)client_fail(BREAKER_ERROR_ARGUMENT, option,
                           " is no value of its enum", "");
         return false;
     }
     if (*value != 0)
         return true;
-    *value = 1;
-    text = secure_getenv(variable);
-    for (uint32_t i = 0; text != NULL && i < WORDS; i++) {
-        if (strcmp(text, words[i]) == 0)
-            *value = i + 1;
-    }
+    word = look_up(choice);
+    *value = word > 0 ? (uint32_t)word : 1;
     return true;
 }
 
@@ -69,8 +89,8 @@ options_complete(const struct breaker_options *given,
                           "", "");
         return false;
     }
-    return choose(&full->mode, "options.mode", "BREAKERD_MODE", mode_words) &&
-           choose(&full->fail, "options.fail", "BREAKERD_FAIL", fail_words);
+    return choose(&full->mode, "options.mode", &modes) &&
+           choose(&full->fail, "options.fail", &fails);
 }
 
 void
@@ -106,18 +126,11 @@ warn(struct breaker *b, const char *a, const char *name, const char *c)
 }
 
 static void
-check_words(struct breaker *b, const char *variable,
-            const char *const words[WORDS], const char *accepted)
+check(struct breaker *b, const struct choice *choice)
 {
-    const char *text = secure_getenv(variable);
-
-    if (text == NULL)
-        return;
-    for (uint32_t i = 0; i < WORDS; i++) {
-        if (strcmp(text, words[i]) == 0)
-            return;
-    }
-    warn(b, variable, " is ignored: it is none of ", accepted);
+    if (look_up(choice) < 0)
+        warn(b, choice->variable, " is ignored: it is none of ",
+             choice->accepted);
 }
 
 void
@@ -126,8 +139,11 @@ options_environment(struct breaker *b)
     char why[256];
     struct bk_text error;
 
-    check_words(b, "BREAKERD_MODE", mode_words, "auto, zmq, local");
-    check_words(b, "BREAKERD_FAIL", fail_words, "local, open, closed");
+    check(b, &modes);
+    check(b, &fails);
+    check(b, &transports);
+    b->transport =
+        look_up(&transports) == 2 ? &transport_libzmq : &transport_zmtp;
     for (size_t row = 0; row < bk_env_count(); row++) {
         const char *value = secure_getenv(bk_env_name(row));
 

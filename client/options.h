@@ -14,8 +14,8 @@ bool options_complete(const struct breaker_options *given,
                       struct breaker_options *full);
 /* A name for display, as one word. */
 void options_worker_name(const char *given, char out[BK_WORKER_SIZE]);
-/* Keys of the configuration that the environment sets, for the local machine; a
- * bad value is warned about and left out. */
+/* What only the environment chooses: the transport, and keys of the configuration,
+ * for the local machine. A bad value is warned about and left out. */
 void options_environment(struct breaker *b);
 
 #endif

@@ -14,7 +14,6 @@ bool
 session_init(struct session *s, uint64_t seed)
 {
     memset(s, 0, sizeof *s);
-    s->wake_fd = -1;
     s->next_id = seed;
     s->cause.code = CAUSE_NONE;
     session_condition(&s->opened);
@@ -37,8 +36,6 @@ session_fini(struct session *s)
 {
     if (s->is_open)
         transport_close(&s->transport);
-    if (s->wake_fd >= 0)
-        (void)close(s->wake_fd);
     told_fini(&s->queue);
     (void)pthread_cond_destroy(&s->opened);
     (void)pthread_mutex_destroy(&s->lock);
@@ -77,13 +74,11 @@ note_epoch(struct session *s, const char *line, size_t len)
 static void
 hand_out(struct session *s, struct waiter *w, const char *line, size_t len)
 {
-    uint64_t one = 1;
-
     w->exchange->answer_len = len;
     (void)bk_copy_text(w->exchange->answer, w->exchange->size, line, len);
     w->is_done = true;
     if (s->leader == w)
-        (void)!write(s->wake_fd, &one, sizeof one);
+        transport_wake(&s->transport);
     else
         (void)pthread_cond_signal(&w->wake);
 }
@@ -121,7 +116,8 @@ greet(struct breaker *b, struct session *s)
                          : atomic_load_explicit(&view->segment.header->epoch,
                                                 memory_order_relaxed);
 
-    if (s->is_greeted && (epoch == 0 || epoch == s->epoch))
+    if (s->is_greeted && s->serial == transport_serial(&s->transport) &&
+        (epoch == 0 || epoch == s->epoch))
         return;
     bk_text_init(&text, line, sizeof line);
     bk_text_put(&text, "HELLO ");
@@ -132,6 +128,7 @@ greet(struct breaker *b, struct session *s)
     bk_text_put_u64(&text, (uint64_t)getpid());
     if (transport_send(&s->transport, 0, line, text.len) == TRANSPORT_SENT) {
         s->is_greeted = true;
+        s->serial = transport_serial(&s->transport);
         s->epoch = epoch;
     }
 }
@@ -187,20 +184,19 @@ has_unsent(const struct session *s)
 void
 session_settle(struct breaker *b, struct session *s)
 {
-    uint64_t one = 1;
-
     for (int i = 0; i < SETTLE_ROUNDS; i++) {
         uint32_t can;
 
         send_waiting(b, s);
-        (void)transport_drain(&s->transport, take_answer, s);
+        if (s->leader == NULL || !transport_leaves_to_sleeper(&s->transport))
+            (void)transport_drain(&s->transport, take_answer, s);
         can = transport_look(&s->transport);
         if ((can & TRANSPORT_MAY_TAKE) == 0 &&
             ((can & TRANSPORT_MAY_SEND) == 0 || !has_unsent(s)))
             return;
     }
     /* A flood: whoever sleeps looks again. */
-    (void)!write(s->wake_fd, &one, sizeof one);
+    transport_wake(&s->transport);
 }
 
 void
@@ -357,8 +353,8 @@ session_hope(struct breaker *b)
     (void)pthread_mutex_lock(&s->lock);
     s->quiet = SESSION_SPEAKING;
     s->again_ns = 0;
-    s->kick_ns = 0;
-    s->kick_again_ns = SESSION_KICK_NS;
+    if (s->is_open)
+        transport_hope(&s->transport);
     (void)pthread_mutex_unlock(&s->lock);
 }
 

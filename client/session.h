@@ -15,12 +15,8 @@
 
 /* While the daemon is silent it is asked for a sign of life this often. */
 #define SESSION_PROBE_NS (100 * BK_NS_PER_MS)
-/* After libzmq could not be started, the next try. */
+/* After the transport could not be opened, the next try. */
 #define SESSION_OPEN_AGAIN_NS (1 * BK_NS_PER_S)
-/* libzmq retries a connection more and more seldom. Who has something to say has
- * it try at once, first after this, and at most ten times as long. */
-#define SESSION_KICK_NS (100 * BK_NS_PER_MS)
-#define SESSION_KICK_MAX_NS (10 * SESSION_KICK_NS)
 /* Successes of a handle that tells them together lie here no longer than this when
  * more are told. */
 #define SESSION_TOGETHER_NS (10 * BK_NS_PER_MS)
@@ -65,18 +61,16 @@ struct session {
     pthread_cond_t opened; /* it is done, in whichever way */
     bool is_new;           /* nobody has waited for the connection yet */
     bool is_greeted;       /* HELLO was sent on this connection */
+    uint64_t serial;       /* of that connection */
     uint64_t epoch;        /* of the daemon that was greeted, 0: not known */
-    int64_t again_ns;      /* libzmq is not tried before this */
+    int64_t again_ns;      /* not opened before this */
     int64_t probe_ns;      /* no PING before this */
-    int64_t kick_ns;       /* no kick before this */
-    int64_t kick_again_ns;
-    int64_t told_ns; /* what was queued was last tried to be sent */
+    int64_t told_ns;       /* what was queued was last tried to be sent */
     enum session_quiet quiet;
     char path[ENDPOINT_SIZE]; /* the socket it is connected to */
     struct cause cause;       /* why there is no answer */
     struct waiter *waiters;
     struct waiter *leader;
-    int wake_fd; /* ends the leader's sleep; -1: none yet */
     uint64_t next_id;
     struct told_queue queue;
     _Atomic uint64_t unanswered;

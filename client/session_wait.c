@@ -6,8 +6,6 @@
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/session_private.h"
-#include <poll.h>
-#include <unistd.h>
 
 /* Once silent, nobody waits: a sign of life comes first. */
 static bool
@@ -26,17 +24,9 @@ is_worth_waiting(struct breaker *b, struct session *s, int64_t now_ns)
 static void
 lead(struct session *s, struct waiter *w, int64_t left_ns)
 {
-    struct pollfd fds[2] = {{.fd = s->transport.fd, .events = POLLIN},
-                            {.fd = s->wake_fd, .events = POLLIN}};
-    struct timespec left = clock_spec(left_ns);
-    uint64_t count;
-
     s->leader = w;
-    (void)pthread_mutex_unlock(&s->lock);
-    (void)ppoll(fds, 2, &left, NULL);
-    (void)pthread_mutex_lock(&s->lock);
+    transport_wait(&s->transport, &s->lock, left_ns);
     s->leader = NULL;
-    (void)!read(s->wake_fd, &count, sizeof count);
 }
 
 void
@@ -93,10 +83,14 @@ give_up(struct breaker *b, struct session *s, const struct waiter *w)
         bk_text_put(&text, s->path);
         session_ask_for_life(b, s, clock_mono_ns());
     } else {
+        const struct cause *trouble = transport_trouble(&s->transport);
+
         s->quiet = SESSION_UNREACHED;
         text = cause_set(&s->cause, CAUSE_CONNECTING);
         bk_text_put(&text, "nobody serves ");
         bk_text_put(&text, s->path);
+        if (trouble->code != CAUSE_NONE)
+            s->cause = *trouble;
     }
 }
 

@@ -149,7 +149,7 @@ typedef void breaker_log(void *context, enum breaker_log_level level,
                          const char *sentence);
 
 /* For a program whose threads must not wait (an event loop): what is told then
- * never makes the connection, which starts threads, nor waits for it. It is
+ * never makes the connection, which may start threads, nor waits for it. It is
  * BREAKER_QUEUED instead, and a thread that may wait calls breaker_ping. */
 #define BREAKER_TELL_LATER 1u
 /* With it: successes that give nothing back may be BREAKER_QUEUED as well, until
@@ -260,9 +260,9 @@ struct breaker_stats {
 /* ---- the handle ---- */
 
 /* Opens a handle; `options` may be NULL and is copied. Does not need a daemon and
- * starts no thread; libzmq's two begin with the first question to the daemon.
- * NULL when an option is bad or memory is out: breaker_error_text(). One handle
- * a process is enough. */
+ * starts no thread; the first question to the daemon opens one descriptor (with
+ * BREAKERD_TRANSPORT=libzmq, six and two threads). NULL when an option is bad or
+ * memory is out: breaker_error_text(). One handle a process is enough. */
 BREAKER_API BREAKER_NODISCARD struct breaker *
 breaker_open(const struct breaker_options *options);
 /* Tells the daemon what it has not heard yet (within the deadline), frees the

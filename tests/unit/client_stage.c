@@ -41,6 +41,14 @@ stage_up(void **state)
     return 0;
 }
 
+bool
+stage_is_libzmq(void)
+{
+    const char *transport = getenv("BREAKERD_TRANSPORT");
+
+    return transport != NULL && strcmp(transport, "libzmq") == 0;
+}
+
 void
 stage_path(const struct stage *s, const char *name, char path[128])
 {

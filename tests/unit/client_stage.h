@@ -61,6 +61,8 @@ int stage_down(void **state);
 /* Opens s->b there; 0 for the defaults. */
 void stage_open(struct stage *s, enum breaker_mode mode, enum breaker_fail fail,
                 uint32_t deadline_ms);
+/* Tests run over both transports; by libzmq when $BREAKERD_TRANSPORT says so. */
+bool stage_is_libzmq(void);
 void stage_path(const struct stage *s, const char *name, char path[128]);
 
 /* ---- the segment: a fleet and its publication, as the daemon does it ---- */
