@@ -10,7 +10,16 @@ function(client_unit name labels)
     target_link_libraries(test_client_${name} PRIVATE client_stage)
     add_test(NAME client_${name} COMMAND test_client_${name})
     set_tests_properties(client_${name} PROPERTIES
-        LABELS "client;${labels}" TIMEOUT 120)
+        LABELS "client;${labels}" TIMEOUT 120
+        ENVIRONMENT BREAKERD_TRANSPORT=zmtp)
+endfunction()
+
+# What has to do with the connection runs by libzmq as well.
+function(client_by_libzmq name labels)
+    add_test(NAME client_${name}_libzmq COMMAND test_client_${name})
+    set_tests_properties(client_${name}_libzmq PROPERTIES
+        LABELS "client;${labels}" TIMEOUT 120
+        ENVIRONMENT BREAKERD_TRANSPORT=libzmq)
 endfunction()
 
 client_unit(gate fast)
@@ -18,7 +27,19 @@ client_unit(session "")
 client_unit(attach "")
 client_unit(local fast)
 client_unit(fork fast)
+client_unit(peer fast)
 client_unit(host "")
+client_by_libzmq(session "")
+client_by_libzmq(fork fast)
+client_by_libzmq(host "")
+
+# The octets of the library's own ZMTP.
+add_executable(test_client_zmtp test_client_zmtp.c
+    ${PROJECT_SOURCE_DIR}/client/zmtp.c)
+target_include_directories(test_client_zmtp PRIVATE ${PROJECT_SOURCE_DIR})
+target_link_libraries(test_client_zmtp PRIVATE PkgConfig::CMOCKA)
+add_test(NAME client_zmtp COMMAND test_client_zmtp)
+set_tests_properties(client_zmtp PROPERTIES LABELS "client;fast" TIMEOUT 60)
 
 # Knows the library by its file only.
 add_executable(test_client_load test_client_load.c)
@@ -42,6 +63,9 @@ endfunction()
 client_live(daemon "daemon")
 client_live(prefork "daemon;fast")
 client_live(loop "daemon")
+client_by_libzmq(daemon "daemon")
+client_by_libzmq(prefork "daemon;fast")
+client_by_libzmq(loop "daemon")
 
 # The table of classification.
 add_executable(test_classify test_classify.c)
