@@ -4,6 +4,7 @@
 #include "client/clock.h"
 #include "client/session_private.h"
 #include "core/wire.h"
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
