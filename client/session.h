@@ -19,7 +19,7 @@
 #define SESSION_OPEN_AGAIN_NS (1 * BK_NS_PER_S)
 /* Successes of a handle that tells them together lie here no longer than this when
  * more are told. */
-#define SESSION_TOGETHER_NS (10 * BK_NS_PER_MS)
+#define SESSION_TOGETHER_NS BK_NS_PER_MS
 /* What the first report of a process waits for its connection. */
 #define SESSION_FIRST_NS (20 * BK_NS_PER_MS)
 

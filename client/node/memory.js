@@ -9,7 +9,7 @@ const QUEUED = 4;
 const TELL_LATER = 1;
 const TELL_TOGETHER = 2;
 // So long successes wait for each other.
-const TOGETHER_MS = 20;
+const TOGETHER_MS = 1;
 const FAIL = { local: 1, open: 2, closed: 3 };
 const OUTCOMES = ['success', 'failure', 'timeout', 'rate_limited', 'rejected', 'critical', 'cancelled'];
 // Sizes and places of include/breaker/breaker.h's structs, which never move.

@@ -153,7 +153,7 @@ typedef void breaker_log(void *context, enum breaker_log_level level,
  * BREAKER_QUEUED instead, and a thread that may wait calls breaker_ping. */
 #define BREAKER_TELL_LATER 1u
 /* With it: successes that give nothing back may be BREAKER_QUEUED as well, until
- * 64 are, or one comes more than 10 ms after the last message, or anything else is
+ * 64 are, or one comes more than 1 ms after the last message, or anything else is
  * told. Sending one costs more than all the rest of a call. Whoever sees QUEUED
  * has breaker_ping called within such a time. */
 #define BREAKER_TELL_TOGETHER 2u

@@ -27,7 +27,7 @@ _THREADS = 4
 _SEND_TRIES = 5
 _SEND_AGAIN_S = 0.1
 # Successes are told together: a thread sees to the last of them.
-_TOGETHER_S = 0.02
+_TOGETHER_S = 0.001
 # close() waits for questions under way: their deadline and this.
 _GRACE_S = 1.0
 
