@@ -4,6 +4,7 @@
  * node_exporter's textfile collector, which must never see half of one. */
 #define _GNU_SOURCE
 #include "tools/ctl_commands.h"
+#include "tools/ctl_fetch.h"
 #include "tools/ctl_out.h"
 #include "tools/metrics.h"
 #include <errno.h>
@@ -13,8 +14,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define WHY_SIZE 256
 
 static bool
 write_all(int fd, const char *text, size_t len)
@@ -73,40 +72,6 @@ replace_file(const char *path, const char *text, size_t len)
     return is_done ? CTL_DONE : CTL_FAILED;
 }
 
-/* The view; without one a word on stderr why, and its exit status. */
-static enum ctl_exit
-see(const struct ctl *c, struct view *v)
-{
-    char clause[WHY_SIZE];
-    char paths[PLACE_TRIES * PLACE_PATH_SIZE];
-    struct place place;
-    struct bk_text why;
-    struct bk_text tried;
-
-    place_find(&place, c->dir);
-    if (place.dir == NULL) {
-        bk_text_init(&tried, paths, sizeof paths);
-        place_tell(&place, &tried);
-        ctl_say("no breakerd has run here; looked at %s", paths);
-        return place.is_forbidden ? CTL_FORBIDDEN : CTL_UNREACHABLE;
-    }
-    bk_text_init(&why, clause, sizeof clause);
-    switch (view_open(v, &place, &why)) {
-    case VIEW_OPEN:
-        return CTL_DONE;
-    case VIEW_ABSENT:
-        ctl_say("%s is not there: no breakerd has run here", v->path);
-        return CTL_UNREACHABLE;
-    case VIEW_FORBIDDEN:
-        ctl_say("%s cannot be read: %s", v->path, clause);
-        return CTL_FORBIDDEN;
-    case VIEW_UNSOUND:
-        break;
-    }
-    ctl_say("%s cannot be used: %s", v->path, clause);
-    return CTL_UNREACHABLE;
-}
-
 enum ctl_exit
 ctl_metrics(const struct ctl *c, const char *const *words, size_t count)
 {
@@ -122,7 +87,7 @@ ctl_metrics(const struct ctl *c, const char *const *words, size_t count)
         ctl_say("--compat is resilience4j, not \"%s\"", c->compat);
         return CTL_USAGE;
     }
-    exit = see(c, &v);
+    exit = fetch_view(c, &v);
     /* breakerd_up 0 is worth knowing, too. */
     text = metrics_text(exit == CTL_DONE ? &v : NULL, dialect, &len);
     if (exit == CTL_DONE)
