@@ -28,7 +28,8 @@ def blocks(page):
             for m in re.finditer(r"^```python\n(.*?)^```", text, re.S | re.M)]
 
 
-@pytest.mark.parametrize("page, least", [("python.md", 12), ("migrating.md", 7)])
+@pytest.mark.parametrize("page, least", [("python.md", 12), ("migrating.md", 7),
+                                         ("../README.md", 1)])
 def test_the_blocks_of_a_page(fleet, upstream, monkeypatch, page, least):
     monkeypatch.setenv("BREAKERD_DIR", fleet.dir)
     fake = types.ModuleType("openai")
@@ -51,6 +52,8 @@ def test_the_blocks_of_a_page(fleet, upstream, monkeypatch, page, least):
         assert namespace["session"].get_adapter("https://x").__class__.__module__ \
             == "breaker._requests"
         fleet.wait_for("127.0.0.1", success=2)
+    elif page == "../README.md":
+        assert asyncio.run(namespace["ask"]("this")) == "an answer to this"
     else:
         assert namespace["load"]("a") == {"key": "a"}
         assert namespace["fetch"]() == namespace["fetch_before"]() == "page"

@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the documents show is true: README's programs run, links lead somewhere."""
+"""The documents and the files they speak of agree: README's program is the example,
+links lead somewhere, every alert has its page, llms.txt has every document. What they
+tell people to type is in test_commands.py."""
 import os
 import re
-import subprocess
-import tempfile
-import time
 import unittest
 
 ROOT = os.environ["BREAKERD_SOURCE"]
-BREAKERD = os.environ["BREAKERD"]
-BREAKERCTL = os.environ["BREAKERCTL"]
-PATIENCE_S = 20
+# What is not ours, or made.
+LEFT_OUT = ("build", ".git", "node_modules")
 
 
 def read(path):
@@ -18,69 +16,48 @@ def read(path):
         return text.read()
 
 
-def block(language):
-    found = re.findall(rf"^```{language}\n(.*?)^```", read("README.md"),
-                       re.S | re.M)
-    assert len(found) == 1, f"README has {len(found)} blocks of {language}"
-    return found[0]
+def documents():
+    found = []
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [name for name in below if name not in LEFT_OUT]
+        found += [os.path.relpath(os.path.join(folder, name), ROOT)
+                  for name in files if name.endswith(".md")]
+    return found
 
 
-class Readme(unittest.TestCase):
-    def setUp(self):
-        self.place = tempfile.TemporaryDirectory()
-        self.dir = os.path.join(self.place.name, "run")
-        self.environment = dict(os.environ, BREAKERD_DIR=self.dir)
-        with open(os.path.join(self.place.name, "log"), "w",
-                  encoding="utf-8") as log:
-            self.daemon = subprocess.Popen(
-                [BREAKERD, "--dir", self.dir,
-                 "--db", os.path.join(self.place.name, "db")],
-                stderr=log, env=self.environment)
-        end = time.monotonic() + PATIENCE_S
-        while self.ctl("raw", "PING").returncode != 0:
-            self.assertLess(time.monotonic(), end, "breakerd does not answer")
-            time.sleep(0.05)
-
-    def tearDown(self):
-        self.daemon.terminate()
-        self.assertEqual(self.daemon.wait(PATIENCE_S), 0)
-        self.place.cleanup()
-
-    def ctl(self, *words):
-        return subprocess.run([BREAKERCTL, *words], capture_output=True,
-                              text=True, timeout=PATIENCE_S,
-                              env=self.environment)
-
-    def test_the_c_program_is_the_example(self):
-        self.assertEqual(block("c"), read("examples/worker.c"))
-
-    def test_the_python_program(self):
-        program = block("python")
-        expected = re.findall(r"# (.*)$", program, re.M)
-        said = subprocess.run(
-            ["/usr/bin/python3", "-B", "-c",
-             program.replace("/run/breakerd", self.dir)],
-            capture_output=True, text=True, check=True, timeout=PATIENCE_S)
-        self.assertEqual(said.stdout.splitlines(), expected)
+def links(document):
+    """Files of this tree that it leads to, from the root."""
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", read(document)):
+        if "://" not in link:
+            yield os.path.normpath(
+                os.path.join(os.path.dirname(document), link))
 
 
-class Links(unittest.TestCase):
+class Documents(unittest.TestCase):
+    def test_the_c_program_of_readme_is_the_example(self):
+        shown = re.findall(r"^```c\n(.*?)^```", read("README.md"), re.S | re.M)
+        self.assertEqual(shown, [read("examples/worker.c")])
+
     def test_links_lead_somewhere(self):
-        documents = []
-        for folder, below, files in os.walk(ROOT):
-            below[:] = [b for b in below
-                        if b not in ("build", ".git", "node_modules")]
-            documents += [os.path.relpath(os.path.join(folder, f), ROOT)
-                          for f in files if f.endswith(".md")]
-        self.assertIn("README.md", documents)
-        broken = []
-        for document in documents:
-            for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)",
-                                   read(document)):
-                target = os.path.join(ROOT, os.path.dirname(document), link)
-                if "://" not in link and not os.path.exists(target):
-                    broken.append(f"{document}: {link}")
+        self.assertIn("README.md", documents())
+        broken = [f"{document}: {link}"
+                  for document in [*documents(), "llms.txt"]
+                  for link in links(document)
+                  if not os.path.exists(os.path.join(ROOT, link))]
         self.assertEqual(broken, [])
+
+    def test_llms_txt_has_every_document(self):
+        wanted = {name for name in documents()
+                  if os.path.dirname(name) in ("", "docs")}
+        self.assertGreater(len(wanted), 10)
+        self.assertEqual(wanted - set(links("llms.txt")), set())
+
+    def test_every_alert_has_its_page(self):
+        alerts = re.findall(r"^\s*- alert: (\w+)$",
+                            read("deploy/prometheus/rules.yml"), re.M)
+        pages = re.findall(r"^## (\w+)$", read("docs/runbook.md"), re.M)
+        self.assertGreater(len(alerts), 3)
+        self.assertEqual(sorted(alerts), sorted(pages))
 
     def test_files_that_hacking_names_are_there(self):
         named = re.findall(r"`((?:core|daemon|client|tools|tests|docs|include)"
