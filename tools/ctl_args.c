@@ -50,6 +50,19 @@ refuse_option(const char *word, size_t len)
         ctl_say("unknown option %.*s; see breakerctl --help", (int)len, word);
 }
 
+/* An option's help is folded for its own page; a complaint is one line. */
+static void
+say_no_value(const struct ctl_option_row *row, const char *value)
+{
+    char help[256];
+    size_t len = bk_copy_text(help, sizeof help, row->help, strlen(row->help));
+
+    for (size_t i = 0; i < len; i++)
+        help[i] = help[i] == '\n' ? ' ' : help[i];
+    ctl_say("\"%s\" is no value for --%s (%s): %s", value, row->name,
+            row->value, help);
+}
+
 /* One option at argv[at], its value there or in the next word. Returns how many
  * words it took, 0 when it is refused. */
 static int
@@ -84,8 +97,7 @@ read_option(struct ctl *c, int argc, char **argv, int at)
         taken = 2;
     }
     if (!row->read(c, value)) {
-        ctl_say("\"%s\" is no value for --%s (%s): %s", value, row->name,
-                row->value, row->help);
+        say_no_value(row, value);
         return 0;
     }
     c->given |= (unsigned)row->option;
