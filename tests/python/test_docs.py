@@ -51,7 +51,7 @@ def test_the_blocks_of_a_page(fleet, upstream, monkeypatch, page, least):
         assert client.get(upstream.url).status_code == 200
         assert namespace["session"].get_adapter("https://x").__class__.__module__ \
             == "breaker._requests"
-        fleet.wait_for("127.0.0.1", success=2)
+        fleet.wait_for(upstream.url.replace("http://", ""), success=2)
     elif page == "../README.md":
         assert asyncio.run(namespace["ask"]("this")) == "an answer to this"
     else:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+import urllib.parse
 
 import aiohttp
 import httpx
@@ -10,7 +11,7 @@ import pytest
 import requests
 import tenacity
 
-from breaker import CircuitOpen, RetryBudgetExhausted
+from breaker import CircuitOpen, RetryBudgetExhausted, _service
 from harness import until
 
 QUOTA = json.dumps({"error": {"code": "insufficient_quota"}}).encode()
@@ -113,12 +114,16 @@ def test_httpx_connection_errors_are_failures(fleet, br, upstream, client):
 
 @BOTH
 def test_httpx_a_host_is_a_service(fleet, upstream, client):
+    port = urllib.parse.urlsplit(upstream.url).port
     br = fleet.breaker(hosts={"localhost": "mine"})
     http = client(br)
     http.get(upstream.url)
     http.get(upstream.url.replace("127.0.0.1", "localhost"))
-    fleet.wait_for("127.0.0.1", success=1)
+    fleet.wait_for(f"127.0.0.1:{port}", success=1)
     fleet.wait_for("mine", success=1)
+    named = fleet.breaker(hosts={"llm.internal:8080": "llm"})
+    assert named.service_of("llm.internal", 8080).name == "llm"
+    assert named.service_of("llm.internal").name == "llm.internal"
     assert br.service_of("API.OpenAI.com").name == "openai"
     assert br.service_of("a b\n" + "x" * 99).name == "a_b_" + "x" * 59
 
@@ -208,7 +213,7 @@ def test_requests_timeouts_and_names(fleet, br, upstream):
     http = session(br)
     upstream.answers = [(200, {"Content-Type": "text/plain"}, b"fine")]
     assert http.get(upstream.url).status_code == 200
-    fleet.wait_for("127.0.0.1", success=1)
+    fleet.wait_for(upstream.url.replace("http://", ""), success=1)
     with pytest.raises(requests.RequestException):
         http.get("http://nowhere.invalid/")
     fleet.wait_for("nowhere.invalid", cancelled=1, failure=0)
@@ -252,7 +257,7 @@ def test_aiohttp_errors_and_cancelled_requests(fleet, br, upstream):
                 await task
 
     asyncio.run(main())
-    fleet.wait_for("127.0.0.1", failure=1)
+    fleet.wait_for(upstream.url.replace("http://", ""), failure=1)
 
 
 # ---- tenacity ----
@@ -278,6 +283,38 @@ def test_tenacity(fleet, br):
     fleet.wait_for("up", success=1, timeout=2)
     assert fleet.status("up")["retry_budget"]["granted"] == 2
     assert br.service("up").tokens == {}
+
+
+def test_tenacity_may_ask_for_the_wait_first(fleet, br):
+    """As its newer versions do."""
+    fleet.order("SET", "up", "base_delay", "20ms")
+    fleet.order("SET", "up", "jitter", "none")
+    state = tenacity.RetryCallState(tenacity.Retrying(), None, (), {})
+    state.set_exception((TimeoutError, TimeoutError(), None))
+    wait, stop = br.tenacity.wait("up"), br.tenacity.stop("up")
+    assert wait(state) == 0.02 and not stop(state) and wait(state) == 0.02
+    assert fleet.status("up")["retry_budget"]["granted"] == 1
+    br.service("up").drop_token()
+
+
+def test_tokens_of_retries_that_were_never_made_are_bounded(fleet, br, monkeypatch):
+    monkeypatch.setattr(_service, "_TOKENS_MAX", 2)
+    service = br.service("up")
+    failed = service.judge.word("failure")
+
+    async def abandoned():
+        service.keep_token(service.ask_retry(1, failed))
+        await asyncio.sleep(3600)
+
+    async def main():
+        tasks = [asyncio.ensure_future(abandoned()) for _ in range(4)]
+        await asyncio.sleep(0)
+        kept = list(service.tokens.values())
+        assert len(kept) == 2 and all(token.verdict == 1 for token in kept)
+        for task in tasks:
+            task.cancel()
+
+    asyncio.run(main())
 
 
 def test_tenacity_stops_with_the_budget(br):

@@ -195,7 +195,21 @@ def test_a_sync_call_on_a_loop_says_so_once(fleet, br, caplog):
             with br.service("slow").call():
                 pass
 
-    from breaker import _service
-    _service._has_warned_on_loop = False
+    from breaker import _handle
+    _handle._has_warned_on_loop = False
     asyncio.run(main())
     assert sum("async with" in r.message for r in caplog.records) == 1
+
+
+def test_attempts_that_sleep_on_a_loop_say_so_once(fleet, br, caplog):
+    from breaker import _handle
+
+    async def main():
+        for attempt in br.service("llm").attempts(max=3, preset=FAST):
+            with attempt:
+                if attempt.number < 3:
+                    raise TimeoutError
+
+    _handle._has_warned_on_loop = False
+    asyncio.run(main())
+    assert sum("async for" in r.message for r in caplog.records) == 1

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from breaker import (BreakerError, CircuitOpen, RetryBudgetExhausted, DISCORD, FAST,
+from breaker import (BreakerError, CircuitOpen, RetryBudgetExhausted, FAST,
                      STANDARD, STREAMING)
 from harness import until
 
@@ -51,6 +51,21 @@ def test_an_async_function(fleet, br):
 
     assert asyncio.iscoroutinefunction(ask)
     asyncio.run(main())
+    fleet.wait_for("llm", success=1, timeout=1)
+
+
+def test_a_plain_function_that_returns_a_coroutine(fleet, br):
+    """SDKs wrap their coroutine functions in plain ones."""
+    async def fails(error):
+        await asyncio.sleep(0)
+        if error is not None:
+            raise error
+        return "yes"
+
+    guarded = br.service("llm").guard(lambda error=None: fails(error))
+    assert asyncio.run(guarded()) == "yes"
+    with pytest.raises(TimeoutError):
+        asyncio.run(guarded(TimeoutError()))
     fleet.wait_for("llm", success=1, timeout=1)
 
 
@@ -177,6 +192,29 @@ def test_fallbacks_of_all_four_kinds(fleet, br):
 
     assert plain() == "busy: open" and list(generator()) == ["busy: open"]
     asyncio.run(main())
+
+
+def test_an_async_generators_fallback_may_be_of_any_kind(fleet, br):
+    service = br.service("long")
+    trip(fleet, service)
+
+    async def one(e):
+        return e.reason
+
+    async def two(e):
+        yield e.reason
+        yield "end"
+
+    async def items(fallback):
+        @service.guard(fallback=fallback)
+        async def source():
+            yield "source"
+
+        return [item async for item in source()]
+
+    assert asyncio.run(items(one)) == ["open"]
+    assert asyncio.run(items(two)) == ["open", "end"]
+    assert asyncio.run(items(lambda e: ["a", "b"])) == ["a", "b"]
 
 
 def test_the_fallback_is_not_for_errors_of_the_call(br):
@@ -492,8 +530,8 @@ def test_an_attempt_without_its_block_is_a_mistake(br):
 
 
 def test_presets_have_names():
-    assert [p.name for p in (STANDARD, STREAMING, FAST, DISCORD)] == [
-        "standard", "streaming", "fast", "discord"]
+    assert [p.name for p in (STANDARD, STREAMING, FAST)] == [
+        "standard", "streaming", "fast"]
 
 
 # ---- many at once ----

@@ -16,9 +16,9 @@ from ._breaker import Breaker
 from ._service import Call, Service
 from ._attempts import Attempt, Attempts
 from .errors import BreakerError, CircuitOpen, RetryBudgetExhausted
-from .presets import DISCORD, FAST, STANDARD, STREAMING, Preset
+from .presets import FAST, STANDARD, STREAMING, Preset
 
 __all__ = ["Breaker", "Service", "Call", "Attempt", "Attempts", "BreakerError",
            "CircuitOpen", "RetryBudgetExhausted", "Preset", "STANDARD",
-           "STREAMING", "FAST", "DISCORD"]
+           "STREAMING", "FAST"]
 __version__ = "0.1.0"

@@ -66,7 +66,7 @@ def trace_of(begin: Begin) -> aiohttp.TraceConfig:
 def trace(breaker: "Breaker", name: Optional[str]) -> aiohttp.TraceConfig:
     async def begin(url: Any) -> Request:
         service = breaker.service(name) if name is not None \
-            else breaker.service_of(url.host)
+            else breaker.service_of(url.host, None if url.is_default_port() else url.port)
         return Request(service, await service.take_async())
 
     return trace_of(begin)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Option
 
 from . import _native as n
 from ._classify import Classifier, Headers
+from ._handle import warn_on_loop
 from .errors import BreakerError, CircuitOpen, RetryBudgetExhausted
 from .presets import Preset
 
@@ -200,6 +201,7 @@ class Attempts:
             while self.call:
                 kind = self.peek()
                 if kind == n.STEP_WAIT:
+                    warn_on_loop()
                     time.sleep(self._step.wait_ms / 1000)
                     self._kind = 0
                 elif kind == n.STEP_ATTEMPT:

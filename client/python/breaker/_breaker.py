@@ -23,7 +23,8 @@ class Breaker:
     fail          without a daemon: "local" (this process decides), "open" or
                   "closed"; default $BREAKERD_FAIL, else "local"
     deadline_ms   no call waits longer for the daemon; default 50
-    hosts         {"host": "service"} for the hooks, added to those that are known
+    hosts         {"host": "service"} or {"host:port": "service"} for the hooks, added
+                  to those that are known
     library       path of libbreaker; default $BREAKER_LIBRARY, else libbreaker.so.0
     """
 
@@ -48,9 +49,10 @@ class Breaker:
                 name, Service(self._handle, name, preset, classify, ttl))
         return service
 
-    def service_of(self, host: Optional[str]) -> Service:
-        """The service that this host of a URL belongs to."""
-        return self.service(self._hosts.service(host))
+    def service_of(self, host: Optional[str], port: Optional[int] = None) -> Service:
+        """The service that this host of a URL belongs to; `port`: where the URL has one
+        that is not its scheme's."""
+        return self.service(self._hosts.service(host, port))
 
     def stats(self) -> Dict[str, int]:
         """Numbers of this process; {} without a library."""

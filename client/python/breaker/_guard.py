@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import time
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterator, Optional, cast
 
 from . import _native as n
@@ -49,10 +50,25 @@ def _plain(service: "Service", function: Callable[..., Any], fallback: Fallback,
         except BaseException as e:
             failed(permit, e, began_ns, classifier)
             raise
+        if isinstance(value, CoroutineType):
+            return _made(service, permit, value, began_ns, classifier)
         returned(permit, value, began_ns)
         return value
 
     return call
+
+
+async def _made(service: "Service", permit: Optional[n.Permit], coroutine: Any,
+                began_ns: int, classifier: Optional[Classifier]) -> Any:
+    """A coroutine that a plain function returned, as SDKs wrap theirs: the verdict is
+    what it ends with."""
+    try:
+        value = await coroutine
+    except BaseException as e:
+        service.failed(permit, e, began_ns, classifier)
+        raise
+    service.returned(permit, value, began_ns)
+    return value
 
 
 def _coroutine(service: "Service", function: Callable[..., Any], fallback: Fallback,
@@ -145,7 +161,7 @@ def _async_generator(service: "Service", function: Callable[..., Any], fallback:
         except CircuitOpen as e:
             if fallback is None:
                 raise
-            for item in _as_items(fallback(e)):
+            async for item in _as_async_items(fallback(e)):
                 yield item
             return
         stream = _Stream(service, permit, classifier)
@@ -168,3 +184,15 @@ def _as_items(value: Any) -> Any:
     if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__iter__"):
         return (value,)
     return value
+
+
+async def _as_async_items(value: Any) -> AsyncIterator[Any]:
+    """The same, and a fallback may be any of the four kinds itself."""
+    if inspect.isawaitable(value):
+        value = await value
+    if hasattr(value, "__aiter__"):
+        async for item in value:
+            yield item
+        return
+    for item in _as_items(value):
+        yield item

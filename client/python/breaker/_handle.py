@@ -3,6 +3,7 @@
 forked child makes anew."""
 from __future__ import annotations
 
+import asyncio
 import atexit
 import ctypes
 import logging
@@ -150,6 +151,19 @@ class Handle:
         self._asking = 0
         self._is_sending = False
         self._send_again = 0.0
+
+
+_has_warned_on_loop = False
+
+
+def warn_on_loop() -> None:
+    """Said before this thread waits."""
+    global _has_warned_on_loop
+    if _has_warned_on_loop or asyncio._get_running_loop() is None:
+        return
+    _has_warned_on_loop = True
+    log.warning("the event loop waits for breakerd: use `async with`, `async for` or an "
+                "async function there (said once)")
 
 
 def _choice(name: str, words: Dict[Optional[str], int], word: Optional[str]) -> int:

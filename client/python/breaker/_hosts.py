@@ -21,17 +21,19 @@ _NAME_MAX = 63
 
 
 class Hosts:
-    """Hosts that are not named are services of their own name."""
+    """Hosts that are not named are services of their own name; with a port, where the
+    URL has one that is not its scheme's."""
 
     def __init__(self, named: Optional[Mapping[str, str]] = None) -> None:
         self._named: Dict[str, str] = {**_KNOWN, **(named or {})}
 
-    def service(self, host: Optional[str]) -> str:
+    def service(self, host: Optional[str], port: Optional[int] = None) -> str:
         host = (host or "unknown").lower().rstrip(".")
-        named = self._named.get(host)
+        whole = f"{host}:{port}" if port else host
+        named = self._named.get(whole) or self._named.get(host)
         if named is not None:
             return named
-        return re.sub(r"[^a-z0-9._:/@-]", "_", host)[:_NAME_MAX] or "unknown"
+        return re.sub(r"[^a-z0-9._:/@-]", "_", whole)[:_NAME_MAX] or "unknown"
 
 
 def denial(error: BaseException, kind: str) -> Tuple[int, List[Tuple[str, str]], bytes]:

@@ -36,7 +36,7 @@ class _Exchange:
                  request: httpx.Request) -> None:
         self.request = request
         self.service: Service = breaker.service(name) if name is not None \
-            else breaker.service_of(request.url.host)
+            else breaker.service_of(request.url.host, request.url.port)
         count = request.headers.get(_COUNT, "")
         self.number = int(count) + 1 if count.isdecimal() and len(count) < 4 else 1
         self.is_retried = bool(count) if retries is None else retries

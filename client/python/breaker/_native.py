@@ -10,12 +10,10 @@ from typing import Any, Optional
 
 DENIED, ALLOWED, MUST_ASK = 0, 1, 2
 SUCCESS, FAILURE, TIMEOUT, RATE_LIMITED, REJECTED, CRITICAL, CANCELLED = range(7)
-STATE_HALF_OPEN = 2
-REASON_BUDGET = 8
 QUEUED = 4
 ERROR_UNAVAILABLE = -4
 TELL_LATER, TELL_TOGETHER = 1, 2
-RESULT_LOCAL, RESULT_DELAY_ONLY, RESULT_STREAMED = 1, 2, 4
+RESULT_LOCAL, RESULT_DELAY_ONLY = 1, 2
 STEP_ATTEMPT, STEP_WAIT, STEP_DONE = 1, 2, 3
 STOP_SUCCESS, STOP_BUDGET, STOP_OPEN, STOP_UNAVAILABLE = 0, 3, 4, 8
 TEXT_SIZE = 64
@@ -150,7 +148,6 @@ _AT_ONCE = (
     ("breaker_outcome_name", _STR, (c.c_int,)),
     ("breaker_outcome_parse", c.c_int, (_STR,)),
     ("breaker_reason_name", _STR, (c.c_int,)),
-    ("breaker_version", _STR, ()),
     ("breaker_classify_http", None, (_PTR, _PTR)),
     ("breaker_classify_errno", None, (c.c_int, _PTR)),
     ("breaker_result_set", None, (_PTR, c.c_int, c.c_int, _STR)),
@@ -161,7 +158,6 @@ _MAY_WAIT = (
     ("breaker_close", None, (_PTR,)),
     ("breaker_acquire_with", c.c_int, (_PTR, _PTR, _PTR)),
     ("breaker_retry", c.c_int, (_PTR, _U32, c.c_int, _U64, _PTR)),
-    ("breaker_status", c.c_int, (_PTR, _PTR, c.c_size_t)),
     ("breaker_config", c.c_int, (_PTR, _PTR, _PTR, c.c_size_t)),
     ("breaker_ping", c.c_int, (_PTR, _PTR)),
     ("breaker_call_next", c.c_int, (_PTR, _PTR)),

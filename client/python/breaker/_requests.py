@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from typing import TYPE_CHECKING, Any, Dict, Optional
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -13,10 +13,13 @@ from requests.structures import CaseInsensitiveDict
 
 from . import _native as n
 from ._hosts import denial
+from ._service import Service
 from .errors import CircuitOpen
 
 if TYPE_CHECKING:
     from ._breaker import Breaker
+
+_PORTS = {"http": 80, "https": 443}
 
 
 def _denied(error: CircuitOpen, request: Any) -> requests.Response:
@@ -36,9 +39,13 @@ class _Adapter(HTTPAdapter):
         super().__init__(**options)
         self._breaker, self._name = breaker, name
 
+    def _service_of(self, url: SplitResult) -> Service:
+        port = None if url.port == _PORTS.get(url.scheme) else url.port
+        return self._breaker.service_of(url.hostname, port)
+
     def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
         service = self._breaker.service(self._name) if self._name is not None \
-            else self._breaker.service_of(urlsplit(request.url).hostname)
+            else self._service_of(urlsplit(request.url))
         try:
             permit = service.take()
         except CircuitOpen as e:

@@ -15,7 +15,7 @@ from . import _native as n
 from ._attempts import Attempts
 from ._classify import Classifier, Headers, Judge, answer_in
 from ._guard import guarded
-from ._handle import Handle, log
+from ._handle import Handle, warn_on_loop
 from .errors import CircuitOpen
 from .presets import STANDARD, Preset
 
@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # Permits kept for the next calls.
 _KEPT = 256
+# Retries that are granted and not yet made.
+_TOKENS_MAX = 1024
 _clock_ns = time.perf_counter_ns
 
 # The permit that should_allow_request took, of this task or thread, a service.
@@ -148,14 +150,16 @@ class Service:
 
     def keep_token(self, token: n.Token) -> None:
         self.drop_token()
-        if len(self.tokens) < _KEPT:
-            self.tokens[context()] = token
-
-    def peek_token(self) -> Optional[n.Token]:
-        return self.tokens.get(context()) if self.tokens else None
+        if len(self.tokens) >= _TOKENS_MAX:
+            # The oldest: of a task that was cancelled before its retry.
+            self._return_token(self.tokens.pop(next(iter(self.tokens)), None))
+        self.tokens[context()] = token
 
     def drop_token(self) -> None:
-        token = self.tokens.pop(context(), None) if self.tokens else None
+        if self.tokens:
+            self._return_token(self._token())
+
+    def _return_token(self, token: Optional[n.Token]) -> None:
         if token is not None and self._pointer:
             self.handle.lib.token_release(ctypes.byref(token))
 
@@ -271,13 +275,13 @@ class Service:
         return True
 
     def record_success(self) -> None:
-        self._record("success", None)
+        self._record("success")
 
     def record_failure(self, error: Union[BaseException, str, None] = None) -> None:
         """`error`: an exception, or an outcome's word ("timeout")."""
-        self._record("failure" if error is None else error, error)
+        self._record("failure" if error is None else error)
 
-    def _record(self, what: Union[BaseException, str], _error: Any) -> None:
+    def _record(self, what: Union[BaseException, str]) -> None:
         if not self._pointer:
             return
         result = self.judge.word(what) if isinstance(what, str) \
@@ -311,18 +315,6 @@ def context() -> int:
     except RuntimeError:
         task = None
     return id(task) if task is not None else -threading.get_ident()
-
-
-_has_warned_on_loop = False
-
-
-def warn_on_loop() -> None:
-    global _has_warned_on_loop
-    if _has_warned_on_loop or asyncio._get_running_loop() is None:
-        return
-    _has_warned_on_loop = True
-    log.warning("the event loop waits for breakerd: use `async with`, `async for` or an "
-                "async function there (said once)")
 
 
 class Call:

@@ -5,7 +5,7 @@ spends the token."""
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Dict, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Tuple, cast
 
 from tenacity import RetryCallState
 from tenacity.retry import retry_base
@@ -13,7 +13,8 @@ from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
 from . import _native as n
-from ._service import Service, context, warn_on_loop
+from ._handle import warn_on_loop
+from ._service import Service, context
 from .errors import BreakerError, RetryBudgetExhausted
 
 if TYPE_CHECKING:
@@ -44,27 +45,43 @@ class _Retry(retry_base):
         return result is not None and result.outcome in _RETRYABLE
 
 
+def _token(service: Service, state: RetryCallState) -> Optional[n.Token]:
+    """Of the next attempt, granted or not. Asked for once: by the stop or the wait,
+    which tenacity's versions ask in either order."""
+    result = _result(service, state)
+    if result is None:
+        return None
+    number, token = getattr(state, "breaker_token", (0, None))
+    if number != state.attempt_number:
+        warn_on_loop()
+        token = service.ask_retry(state.attempt_number, result)
+        if token.verdict == n.ALLOWED:
+            service.keep_token(token)
+        setattr(state, "breaker_token", (state.attempt_number, token))
+    return cast("Optional[n.Token]", token)
+
+
+def _sleep_of(state: RetryCallState) -> Optional["_Sleep"]:
+    sleep = getattr(state.retry_object, "sleep", None)
+    return sleep if isinstance(sleep, _Sleep) else None
+
+
 class _Stop(stop_base):
-    """Asks for the token: it ends where the fleet has none."""
+    """It ends where the fleet has no token."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
 
     def __call__(self, retry_state: RetryCallState) -> bool:
+        sleep = _sleep_of(retry_state)
+        if sleep is None:
+            token = _token(self._service, retry_state)
+            return token is None or token.verdict != n.ALLOWED
         result = _result(self._service, retry_state)
-        if result is None:
-            return True
-        sleep = getattr(retry_state.retry_object, "sleep", None)
-        if isinstance(sleep, _Sleep):
+        if result is not None:
             sleep.owed[context()] = (retry_state.attempt_number, result,
                                      _error(retry_state))
-            return False
-        warn_on_loop()
-        token = self._service.ask_retry(retry_state.attempt_number, result)
-        if token.verdict != n.ALLOWED:
-            return True
-        self._service.keep_token(token)
-        return False
+        return result is None
 
 
 class _Wait(wait_base):
@@ -74,7 +91,9 @@ class _Wait(wait_base):
         self._service = service
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        token = self._service.peek_token()
+        if _sleep_of(retry_state) is not None:
+            return 0.0
+        token = _token(self._service, retry_state)
         return float(token.delay_ms / 1000) if token is not None else 0.0
 
 

@@ -13,11 +13,8 @@ class Preset(NamedTuple):
     number: int = 0
     #: The first item or octet is the verdict: a stream may take as long as it likes.
     streams: bool = False
-    #: A gate of its own counts invalid requests (docs/python.md, Discord).
-    counts_invalid: bool = False
 
 
 STANDARD = Preset("standard")
 STREAMING = Preset("streaming", number=1, streams=True)
 FAST = Preset("fast", number=2)
-DISCORD = Preset("discord", counts_invalid=True)
