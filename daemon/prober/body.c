@@ -21,15 +21,21 @@ static const char *const causes[BK_CAUSE_COUNT] = {
     [BK_CAUSE_OVERRIDE_EXPIRED] = "an operator's override has ended",
     [BK_CAUSE_RESTORED] = "restored after a restart"};
 
-/* "gpt-4: closed -> open". */
+/* "gpt-4: closed -> open"; "gpt-4: closed, mode bypass" when the mode is the news. */
 static void
 put_title(struct bk_text *t, const struct body_change *c)
 {
     bk_text_put(t, c->service);
     bk_text_put(t, ": ");
     bk_text_put(t, bk_state_name(c->from));
-    bk_text_put(t, " -> ");
-    bk_text_put(t, bk_state_name(c->to));
+    if (c->to != c->from) {
+        bk_text_put(t, " -> ");
+        bk_text_put(t, bk_state_name(c->to));
+    }
+    if (c->to == c->from || c->mode != BK_AUTO) {
+        bk_text_put(t, ", mode ");
+        bk_text_put(t, bk_mode_name(c->mode));
+    }
 }
 
 static void

@@ -94,7 +94,8 @@ discord_calls_nobody(void **state)
     assert_int_equal(json_array_size(parse), 0);
     assert_string_equal(word(json, "username"), "breakerd");
     const json_t *embed = json_array_get(json_object_get(json, "embeds"), 0);
-    assert_string_equal(word(embed, "title"), "@everyone: closed -> open");
+    assert_string_equal(word(embed, "title"),
+                        "@everyone: closed -> open, mode forced_open");
     assert_string_equal(word(embed, "description"),
                         "an operator ordered it: @here \"now\"");
     assert_string_equal(word(embed, "timestamp"), "2026-11-22T04:28:20.123Z");
@@ -107,6 +108,20 @@ discord_calls_nobody(void **state)
     assert_string_equal(word(json_array_get(fields, 2), "value"),
                         "<t:1795321761:R>");
     assert_string_equal(word(json_array_get(fields, 3), "value"), "100");
+    json_decref(json);
+}
+
+static void
+a_change_of_mode_alone_says_so(void **state)
+{
+    (void)state;
+    struct body_change c = a_change();
+    c.cause = BK_CAUSE_OPERATOR;
+    c.to = c.from;
+    c.mode = BK_BYPASS;
+    json_t *json = written(BK_WEBHOOK_DISCORD, &c);
+    const json_t *embed = json_array_get(json_object_get(json, "embeds"), 0);
+    assert_string_equal(word(embed, "title"), "gpt-4: closed, mode bypass");
     json_decref(json);
 }
 
@@ -279,6 +294,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_generic_form_is_a_cloud_event),
         cmocka_unit_test(discord_calls_nobody),
+        cmocka_unit_test(a_change_of_mode_alone_says_so),
         cmocka_unit_test(slack_gets_no_markup_of_others),
         cmocka_unit_test(every_body_fits_and_keeps_to_the_limits),
         cmocka_unit_test(a_flap_is_one_message),
