@@ -68,6 +68,21 @@ test('the detail panel tells now, next, why and what happened', async (t) => {
   await detail.waitFor({ state: 'hidden' });
 });
 
+test('what another one denies is told and shown early', async (t) => {
+  const stage = await stageFor(t, '[service needy]\nrequires = net\n');
+  await stage.report('calm', 'success', 1);
+  const page = await stage.page({}, '#needy');
+  await holds(page.locator('#detail .says'), 'Calls are let through.');
+  await stage.ctl('trip', 'net');
+  await holds(page.locator('#detail .says'), 'Calls are denied: it requires net, which is open.');
+  await holds(page.locator('#detail .next'), 'Calls are denied until net is let through again.');
+  await holds(row(page, 'needy').locator('.note'), 'requires net');
+  const names = () => page.locator('#rows .name').allTextContents();
+  await until(async () => (await names()).join() === 'net,needy,calm', 'it to stand behind the open one');
+  await stage.ctl('reset', 'net');
+  await row(page, 'needy').locator('.note').waitFor({ state: 'detached' });
+});
+
 test('hands on the keyboard alone', async (t) => {
   const stage = await stageFor(t);
   for (const name of ['alpha', 'beta', 'gamma']) await stage.report(name, 'success', 1);

@@ -122,6 +122,12 @@ class Service {
     return o && o.expires_ms !== null ? Math.max(0, o.expires_ms - this.age()) : null;
   }
   isHeld() { return this.holdMs() > 0; }
+  // The service that it requires and that denies its calls by being open, or null.
+  blocker() {
+    if (this.status.mode !== "auto") return null;
+    const other = services.get(this.more.rules.requires);
+    return other?.status.state === "open" ? other : null;
+  }
   // What ends by itself first: [milliseconds, in words] or null.
   leftMs() {
     const {state, mode} = this.status;
@@ -131,7 +137,7 @@ class Service {
   }
   rank() {
     const s = this.status;
-    if (s.state === "closed" && this.isHeld()) return 2;
+    if (s.state === "closed" && (this.isHeld() || this.blocker())) return 2;
     if (s.state === "closed" && (s.ramp_step > 0 || s.mode !== "auto")) return 2.5;
     return (STATES[s.state] || {rank: 9}).rank;
   }
@@ -146,6 +152,7 @@ function nowSentence(service) {
   if (s.mode === "observe") return "Nothing is denied; what would have been is counted.";
   if (s.mode === "forced_open") return "Every call is denied, by an operator's order.";
   if (service.isHeld()) return "Calls are denied: the upstream asked everybody to wait.";
+  if (service.blocker()) return `Calls are denied: it requires ${r.requires}, which is open.`;
   if (s.state === "open") return "Calls are denied.";
   if (s.state === "half_open") {
     return `Only probes are let through, at most ${r.half_open_max_calls} at once.`;
@@ -175,6 +182,8 @@ function nextSentence(service) {
   }
   if (s.mode === "forced_open" || s.mode === "bypass") return said.join(" ");
   if (service.isHeld()) said.push(`Calls go on in ${seconds(service.holdMs())}.`);
+  const blocker = service.blocker();
+  if (blocker) said.push(`Calls are denied until ${blocker.name} ${blocker.waitMs() > 0 ? `may be tried, in ${seconds(blocker.waitMs())}` : "is let through again"}.`);
   if (s.state === "open") {
     const wait = service.waitMs();
     said.push(wait > 0 ? `Probing begins in ${seconds(wait)}.` : "The next call is a probe.",
@@ -333,6 +342,7 @@ function setNotes(p, service) {
   const notes = [];
   if (s.mode !== "auto") notes.push(["mode", word(MODES, s.mode)]);
   if (service.isHeld() && s.state !== "closed") notes.push(["held", "held"]);
+  if (service.blocker()) notes.push(["held", `requires ${service.blocker().name}`]);
   if (s.ramp_step > 0) notes.push(["", `ramp ${s.ramp_step} of 10`]);
   if (s.failed_rounds > 0) notes.push(["", `${s.failed_rounds} failed round${s.failed_rounds === 1 ? "" : "s"}`]);
   const shown = JSON.stringify(notes);
@@ -739,6 +749,10 @@ function takeState(doc) {
     for (const name of [...services.keys()]) if (!told.has(name)) drop(name);
   }
   for (const [status, more] of doc.services) takeService(status, more, at, doc.full);
+  // What these are denied by is another one's state.
+  for (const service of services.values()) {
+    if (service.row && service.more.rules.requires !== "") setNotes(service.row, service);
+  }
   setTiles();
   arrange();
   if (picked === null && services.has(wanted)) pick(wanted, false);
