@@ -227,7 +227,7 @@ print_overview(void)
         "\nData goes to stdout, words to stderr. Exit status: 0 done, "
         "1 failed, 2 usage,\n3 no such service, 4 not permitted, 6 condition "
         "not met (check: denied,\nwait: not in time, config diff: different), "
-        "7 daemon unreachable. "
+        "7 daemon unreachable.\n"
         "breakerctl COMMAND --help tells more.\n");
 }
 

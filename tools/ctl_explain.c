@@ -66,7 +66,7 @@ print_words(const struct story *s, const json_t *service)
     ctl_duration(since, bk_ms_up(s->view->now_ns - b->changed_ns));
     printf("%s is ", s->service->record.name);
     ctl_print(ctl_state_paint(state), state);
-    printf(" (mode %s) since %s, generation %llu\n",
+    printf(" (mode %s) for %s, generation %llu\n",
            bk_mode_name((enum bk_mode)b->mode), since,
            (unsigned long long)b->generation);
     print_part("why", s->why);

@@ -284,22 +284,30 @@ static void
 tell_required(struct story *s)
 {
     const char *name = s->service->policy.requires_name;
+    uint32_t mode = s->service->record.breaker.mode;
+    const char *are = mode == BK_OBSERVE ? "would be" : "are";
     struct view_service other;
     int64_t left_ns;
     char at[2 * STORY_WORD_SIZE];
 
-    if (name[0] == '\0' || !view_find(s->view, name, &other) ||
+    if (mode == BK_BYPASS || name[0] == '\0' ||
+        !view_find(s->view, name, &other) ||
         other.record.breaker.state != BK_OPEN)
         return;
     left_ns = bk_breaker_wait(&other.record.breaker, s->view->now_ns);
     if (left_ns == 0) {
-        story_add(s->next, "calls are denied until %s is let through again",
-                  name);
+        story_add(s->next,
+                  "calls %s denied until %s is let through again; breakerctl "
+                  "explain %s tells more",
+                  are, name, name);
         return;
     }
     note_instant(s, "requires", s->view->now_ns + left_ns);
-    story_add(s->next, "calls are denied until %s may be tried, %s", name,
-              when(at, s, s->view->now_ns + left_ns));
+    story_add(
+        s->next,
+        "calls %s denied until %s may be tried, %s; breakerctl explain %s "
+        "tells more",
+        are, name, when(at, s, s->view->now_ns + left_ns), name);
 }
 
 void

@@ -68,6 +68,20 @@ take(struct story *s, const struct bk_evidence *e)
         json_object_set_new(row, "age_ms", json_integer(age_ms));
 }
 
+/* "bot-3 (pid 4711)"; a pid that nobody saw, as of a health probe, is left out. */
+static void
+put_worker(struct bk_text *text, const char *worker, uint64_t pid)
+{
+    bool has_name = worker[0] != '\0';
+
+    bk_text_put(text, has_name || pid > 0 ? worker : "an unseen worker");
+    if (pid == 0)
+        return;
+    bk_text_put(text, has_name ? " (pid " : "pid ");
+    bk_text_put_u64(text, pid);
+    bk_text_put(text, has_name ? ")" : "");
+}
+
 static void
 tell_workers(struct story *s, size_t total)
 {
@@ -78,17 +92,18 @@ tell_workers(struct story *s, size_t total)
 
     bk_text_init(&text, sentence, sizeof sentence);
     bk_text_put(&text, "the last ");
-    bk_text_put_u64(&text, total);
-    bk_text_put(&text, " outcomes against it came from ");
+    if (total > 1) {
+        bk_text_put_u64(&text, total);
+        bk_text_put_char(&text, ' ');
+    }
+    bk_text_put(&text, total == 1 ? "outcome" : "outcomes");
+    bk_text_put(&text, " against it came from ");
     json_array_foreach(s->workers, i, row)
     {
-        const char *worker = ctl_json_word(row, "worker", "");
-
         bk_text_put(&text, i > 0 ? ", " : "");
-        bk_text_put(&text, worker);
-        bk_text_put(&text, worker[0] != '\0' ? " (pid " : "pid ");
-        bk_text_put_u64(&text, ctl_json_number(row, "pid"));
-        bk_text_put(&text, worker[0] != '\0' ? "): " : ": ");
+        put_worker(&text, ctl_json_word(row, "worker", ""),
+                   ctl_json_number(row, "pid"));
+        bk_text_put(&text, ": ");
         bk_text_put_u64(&text, ctl_json_number(row, "count"));
     }
     story_add(s->seen, "%s", sentence);
@@ -154,8 +169,9 @@ story_advice(struct story *s)
         advise(s, line, sizeof line, "auto", "", "ends the override");
     else if (b->state == BK_OPEN) {
         advise(s, line, sizeof line, "reset", "", "closes it now");
-        advise(s, line, sizeof line, "bypass", " --for 10m",
-               "lets every call through");
+        if (b->mode != BK_OBSERVE)
+            advise(s, line, sizeof line, "bypass", " --for 10m",
+                   "lets every call through");
         advise(s, line, sizeof line, "wait", "", "until it is closed");
     } else if (bk_hold_left(&b->hold, s->view->now_ns) > 0)
         advise(s, line, sizeof line, "reset", "", "ends the hold");

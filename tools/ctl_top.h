@@ -21,6 +21,7 @@ struct top_row {
     enum bk_state state;
     enum bk_mode mode;
     enum bk_cause cause;
+    bool is_denied;  /* whatever its state: held, or what it requires is open */
     int64_t left_ns; /* until something ends by itself; 0: nothing does */
     int64_t since_ns;
     uint64_t calls_mps;  /* thousandths a second, allowed and denied */

@@ -23,7 +23,9 @@ put_state(const struct top_row *row, char cell[TOP_CELL_SIZE])
     static const char signs[BK_STATE_COUNT] = {
         [BK_CLOSED] = '-', [BK_OPEN] = 'X', [BK_HALF_OPEN] = '/'};
 
-    snprintf(cell, TOP_CELL_SIZE, "%c %s", signs[row->state],
+    bool is_shut = row->state == BK_CLOSED && row->is_denied;
+
+    snprintf(cell, TOP_CELL_SIZE, "%c %s", is_shut ? '!' : signs[row->state],
              bk_state_name(row->state));
 }
 

@@ -208,7 +208,7 @@ draw_story(const struct top *t, struct top_page *p)
         page_say(p, "%s is ", row->name);
         page_paint(p, ctl_state_paint(bk_state_name(row->state)),
                    bk_state_name(row->state));
-        page_say(p, " (mode %s) since %s", bk_mode_name(row->mode),
+        page_say(p, " (mode %s) for %s", bk_mode_name(row->mode),
                  age(since, row->since_ns));
     }
     for (size_t i = t->scroll < t->story.count ? t->scroll : 0;
@@ -231,6 +231,7 @@ draw_help(struct top_page *p)
         "  space          stop and go on",
         "  ? q            this help; the end",
         "",
+        "  ! closed  but calls are denied: a hold, or what it requires is open",
         "  LEFT    until an override, a hold or the open time ends",
         "  FAILED  share of the window's calls that failed / where it opens",
         "  ROW     failures in a row / where it opens",

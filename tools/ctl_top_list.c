@@ -31,14 +31,15 @@ by_number(uint64_t a, uint64_t b)
     return a < b ? 1 : a > b ? -1 : 0; /* the largest first */
 }
 
-/* The worst first: an override beside its state. */
+/* The worst first: beside its state what denies calls all the same, an override. */
 static uint64_t
 badness(const struct top_row *r)
 {
     static const uint64_t weights[BK_STATE_COUNT] = {
-        [BK_OPEN] = 4, [BK_HALF_OPEN] = 2, [BK_CLOSED] = 0};
+        [BK_OPEN] = 8, [BK_HALF_OPEN] = 4, [BK_CLOSED] = 0};
 
-    return weights[r->state] + (r->mode != BK_AUTO ? 1 : 0);
+    return weights[r->state] + (r->is_denied ? 2 : 0) +
+           (r->mode != BK_AUTO ? 1 : 0);
 }
 
 static uint64_t

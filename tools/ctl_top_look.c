@@ -36,6 +36,21 @@ time_left(const struct bk_breaker *b, int64_t now_ns)
     return first_ns == BK_NEVER || first_ns <= now_ns ? 0 : first_ns - now_ns;
 }
 
+/* Denied without being open itself. */
+static bool
+is_denied(const struct view *v, const struct view_service *s)
+{
+    const struct bk_breaker *b = &s->record.breaker;
+    const char *name = s->policy.requires_name;
+    struct view_service other;
+
+    if (b->mode != BK_AUTO)
+        return false;
+    return bk_hold_left(&b->hold, v->now_ns) > 0 ||
+           (name[0] != '\0' && view_find(v, name, &other) &&
+            other.record.breaker.state == BK_OPEN);
+}
+
 /* Thousandths a second. A counter never shrinks; one that did is another's. */
 static uint64_t
 rate(uint64_t now, uint64_t before, int64_t passed_ns)
@@ -88,6 +103,7 @@ take_row(struct top *t, const struct view *v, const struct view_service *s,
         .state = (enum bk_state)b->state,
         .mode = (enum bk_mode)b->mode,
         .cause = (enum bk_cause)b->cause,
+        .is_denied = is_denied(v, s),
         .left_ns = time_left(b, v->now_ns),
         .since_ns = v->now_ns - b->changed_ns,
         .failure_ppm =

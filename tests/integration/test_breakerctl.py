@@ -302,7 +302,7 @@ class Looking(Shared):
         self.worker.ask(f"HELLO 1 bot-3 {os.getpid()}")
         self.say(name, text="upstream is down")
         out = self.assert_quiet(self.ctl("explain", name)).out
-        self.assertRegex(out, rf"^{name} is open \(mode auto\) since ")
+        self.assertRegex(out, rf"^{name} is open \(mode auto\) for ")
         self.assertIn("failure_threshold is 5", out)
         self.assertIn("5 calls in a row failed", out)
         self.assertRegex(out, r"next +in (5\d(\.\d)?s|1m) \(at \d\d:\d\d:\d\d\) "
@@ -375,7 +375,7 @@ class Looking(Shared):
                          ["override_end", "hold_end", "requires", "ramp_step"])
         words = " ".join(document["next"])
         for part in ("the override (observe) ends in",
-                     "calls are denied until " + gateway,
+                     "calls would be denied until " + gateway,
                      "the ramp's step 1 of 10 ends in",
                      "asked everybody to wait"):
             self.assertIn(part, words)

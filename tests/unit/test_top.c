@@ -206,6 +206,20 @@ keys_sort_and_turn_round(void **state)
 }
 
 static void
+what_is_closed_and_denied_is_not_lost_among_the_calm(void **state)
+{
+    (void)state;
+    add("anthropic", BK_CLOSED, BK_AUTO);
+    add("zz-held", BK_CLOSED, BK_AUTO);
+    t.rows[5].is_denied = true;
+    add("bypassed", BK_CLOSED, BK_BYPASS);
+    draw(24, 80);
+    assert_string_equal(order(),
+                        "ship gpt-4 mistral zz-held bypassed anthropic claude");
+    assert_true(shows("! closed"));
+}
+
+static void
 the_selection_stays_with_its_service(void **state)
 {
     (void)state;
@@ -325,6 +339,8 @@ main(void)
         cmocka_unit_test_setup_teardown(a_daemon_that_is_away_is_said_first,
                                         begin, end),
         cmocka_unit_test_setup_teardown(keys_sort_and_turn_round, begin, end),
+        cmocka_unit_test_setup_teardown(
+            what_is_closed_and_denied_is_not_lost_among_the_calm, begin, end),
         cmocka_unit_test_setup_teardown(the_selection_stays_with_its_service,
                                         begin, end),
         cmocka_unit_test_setup_teardown(a_long_list_moves_with_the_selection,
