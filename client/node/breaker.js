@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A handle on one breakerd, and its services. Nothing here waits on the loop.
 import path from 'node:path';
-import { classifyError, classifyHttp, RETRYABLE } from './classify.js';
+import { classifyError, classifyHttp, RETRYABLE, verdictOfWord } from './classify.js';
 import { CircuitOpen, RetryBudgetExhausted } from './errors.js';
 import { Memory, nobody } from './memory.js';
 import { Wire } from './wire.js';
@@ -10,13 +10,14 @@ import { Wire } from './wire.js';
 const MOMENT_MS = 250;
 const MOMENTS = 4;
 const LOOK_MS = [50, 100, 200, 400, 800, 1000];
+const DEADLINE_MAX_MS = 60000;
+const NAME = /^(?!-$)[A-Za-z0-9._:/@-]{1,63}$/;
 
 /** Neither shared memory nor a socket: every call is let through, or none. */
 class Nobody {
   name = 'none';
 
   constructor(fail) { this.fail = fail; }
-  check() {}
   take(name) { return nobody(name, this.fail); }
   async ask(name) { return this.take(name); }
   tell() {}
@@ -67,6 +68,7 @@ export class Breaker {
   constructor({ dir, worker, transport = 'auto', fail, deadlineMs, warn } = {}) {
     if (!['auto', 'memory', 'wire', 'none'].includes(transport)) throw new TypeError(`transport is auto, memory, wire or none, not ${transport}`);
     if (![undefined, 'local', 'open', 'closed'].includes(fail)) throw new TypeError(`fail is local, open or closed, not ${fail}`);
+    if (deadlineMs !== undefined && !(Number.isInteger(deadlineMs) && deadlineMs > 0 && deadlineMs <= DEADLINE_MAX_MS)) throw new TypeError(`deadlineMs is 1 to ${DEADLINE_MAX_MS}, not ${deadlineMs}`);
     let isWarned = false;
     const once = (sentence) => {
       if (isWarned) return;
@@ -100,7 +102,7 @@ export class Breaker {
   service(name) {
     let service = this.#services.get(name);
     if (service === undefined) {
-      this.transport.check(name);
+      if (typeof name !== 'string' || !NAME.test(name)) throw new TypeError(`${JSON.stringify(name)}: a service's name is 1 to 63 of A-Z a-z 0-9 . _ : / @ -, and not - alone`);
       service = new Service(this, name);
       this.#services.set(name, service);
     }
@@ -268,13 +270,13 @@ export class Service {
 
   /** `what`: an error, or an outcome's word. */
   recordFailure(permit = null, what = 'failure', latencyMs) {
-    const verdict = typeof what === 'string' ? { told: what, text: '' } : classifyError(what);
+    const verdict = typeof what === 'string' ? verdictOfWord(what) : classifyError(what);
     this.#record(permit, verdict.told, verdict.text, latencyMs, verdict.retryAfterMs);
   }
 
   #record(permit, outcome, text, latencyMs, retryAfterMs = 0) {
     this.transport.tell(this.name, permit, outcome, {
-      latencyUs: latencyMs === undefined ? -1 : Math.round(latencyMs * 1000), text,
+      latencyUs: latencyMs >= 0 && latencyMs < Infinity ? Math.round(latencyMs * 1000) : -1, text,
       retryAfterMs: outcome === 'rate_limited' ? retryAfterMs : 0,
     });
   }
@@ -295,12 +297,18 @@ export class Service {
   }
 }
 
-const SUCCESS = { outcome: 'success', told: 'success', retryAfterMs: 0, text: '' };
+const SUCCESS = verdictOfWord('success');
 
 /** A value that is an HTTP answer is judged as one. */
 function verdictOf(value) {
   if (!Number.isInteger(value?.status) || typeof value.headers?.get !== 'function') return SUCCESS;
   return classifyHttp(value.status, value.headers);
+}
+
+/** `classify` may throw. */
+function verdictOfError(error, classify) {
+  const said = classify?.(error);
+  return said ? verdictOfWord(said, String(error?.name ?? '')) : classifyError(error);
 }
 
 /** What a call's function is told; the service's name is seldom asked for. */
@@ -324,8 +332,10 @@ async function attemptOf(fn, context, classify) {
     const value = await fn(context);
     return { started, value, verdict: verdictOf(value) };
   } catch (error) {
-    const said = classify?.(error);
-    const verdict = said ? { outcome: said, told: said, retryAfterMs: 0, text: String(error?.name ?? '') } : classifyError(error);
-    return { started, error, verdict };
+    try {
+      return { started, error, verdict: verdictOfError(error, classify) };
+    } catch (fault) {
+      return { started, error: fault, verdict: verdictOfWord('cancelled', String(fault?.name ?? '')) };
+    }
   }
 }

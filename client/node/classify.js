@@ -4,6 +4,8 @@
 const DAY_MS = 86400000;
 /** More of a body is not looked at. */
 export const BODY_MAX = 65536;
+/** In the library's order. */
+export const OUTCOMES = ['success', 'failure', 'timeout', 'rate_limited', 'rejected', 'critical', 'cancelled'];
 /** Outcomes that another attempt can help. */
 export const RETRYABLE = new Set(['failure', 'timeout', 'rate_limited']);
 
@@ -158,4 +160,10 @@ export function classifyError(error) {
   // A TypeError without a cause is a fault of the program; fetch's have one.
   if (error instanceof TypeError && error.cause === undefined) return of('cancelled', 'TypeError');
   return of('failure', String(error?.name ?? 'Error'));
+}
+
+/** What a program says itself. */
+export function verdictOfWord(word, text = '') {
+  if (!OUTCOMES.includes(word)) throw new TypeError(`no such outcome: ${word}; one of ${OUTCOMES.join(', ')}`);
+  return { outcome: word, told: word, retryAfterMs: 0, text };
 }

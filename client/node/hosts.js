@@ -21,8 +21,10 @@ export function finder(target, breaker) {
   }
   const hosts = new Map(Object.entries({ ...KNOWN, ...target }));
   return (url) => {
-    const { host, hostname } = new URL(url);
-    const own = () => host.toLowerCase().replace(/[^a-z0-9._:/@-]/g, '_').slice(0, NAME_MAX);
-    return named(hosts.get(host) ?? hosts.get(hostname) ?? own());
+    const { hostname, port } = new URL(url);
+    const plain = hostname.toLowerCase().replace(/^\[|\]$|\.$/g, '');
+    const host = port ? `${plain}:${port}` : plain;
+    const own = () => host.replace(/[^a-z0-9._:/@-]/g, '_').slice(0, NAME_MAX);
+    return named(hosts.get(host) ?? hosts.get(plain) ?? own());
   };
 }

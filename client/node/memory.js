@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // libbreaker through koffi: decides from shared memory within the loop, and asks
 // the daemon, where it must, in koffi's threads. Reports never wait.
+import { OUTCOMES } from './classify.js';
 import { optional } from './load.js';
 
 const ALLOWED = 1;
@@ -11,12 +12,12 @@ const TELL_TOGETHER = 2;
 // So long successes wait for each other.
 const TOGETHER_MS = 1;
 const FAIL = { local: 1, open: 2, closed: 3 };
-const OUTCOMES = ['success', 'failure', 'timeout', 'rate_limited', 'rejected', 'critical', 'cancelled'];
 // Sizes and places of include/breaker/breaker.h's structs, which never move.
 const PERMIT = { size: 72, id: 8, generation: 16, retryAfter: 24, verdict: 44, reason: 45, state: 46, source: 47 };
 const TOKEN = { size: 64, id: 8, delay: 16, retryAfter: 24, verdict: 44, reason: 45 };
 const OPTIONS_SIZE = 64;
 const DETAILS_SIZE = 40;
+const TEXT_MAX = 64;
 const ASK_SIZE = 24;
 // Questions in koffi's threads at once, and that wait for one, and for how long.
 const THREADS = 16;
@@ -76,7 +77,7 @@ export class Memory {
     this.fail = fail;
     this.busy = 0;
     this.waiting = [];
-    this.isPinging = false;
+    this.hasQueued = this.isPinging = false;
     this.isClosed = false;
     this.pointers = new Map();
     const options = Buffer.alloc(OPTIONS_SIZE);
@@ -147,10 +148,6 @@ export class Memory {
     return pointer;
   }
 
-  check(name) {
-    this.#pointer(name);
-  }
-
   /** A permit now, or null when only the daemon can tell. */
   take(name) {
     if (this.isClosed) return nobody(name);
@@ -158,13 +155,12 @@ export class Memory {
     return this.lib.acquireNow(this.#pointer(name), permit.raw) === MUST_ASK ? null : permit;
   }
 
-  async ask(name, attempt = 1, token = null, ttlMs = 0) {
+  async ask(name, attempt = 1, token = null) {
     if (this.isClosed) return nobody(name);
     const permit = new Permit(this.lib);
     const ask = Buffer.alloc(ASK_SIZE);
     ask.writeBigUInt64LE(BigInt(ASK_SIZE), 0);
     if (token?.raw) ask.writeBigUInt64LE(this.#address(token.raw), 8);
-    ask.writeBigUInt64LE(BigInt(ttlMs), 16);
     const verdict = await this.#later(this.lib.acquireWith, this.#pointer(name), ask, permit.raw);
     return verdict === null ? nobody(name, this.fail) : permit;
   }
@@ -177,12 +173,13 @@ export class Memory {
     if (permit && !retryAfterMs && !text && !willRetry) {
       answer = this.lib.report(permit.raw, code, latencyUs);
     } else {
-      const words = Buffer.from(`${text.slice(0, 64)}\0`);
-      const details = Buffer.alloc(DETAILS_SIZE);
+      // The text lies behind the struct: one buffer to keep.
+      const details = Buffer.alloc(DETAILS_SIZE + TEXT_MAX + 1);
+      details.write(text, DETAILS_SIZE, TEXT_MAX);
       details.writeBigUInt64LE(BigInt(DETAILS_SIZE), 0);
       details.writeBigInt64LE(BigInt(latencyUs), 8);
       details.writeBigUInt64LE(BigInt(Math.round(retryAfterMs)), 16);
-      details.writeBigUInt64LE(this.#address(words), 24);
+      details.writeBigUInt64LE(this.#address(details) + BigInt(DETAILS_SIZE), 24);
       details.writeUInt32LE(willRetry ? 1 : 0, 32);
       answer = permit
         ? this.lib.reportWith(permit.raw, code, details)
@@ -194,12 +191,19 @@ export class Memory {
   // What was queued is sent from a thread that may wait; a program that ends before
   // sends it by closing.
   #afterwards(answer) {
-    if (answer !== QUEUED || this.isPinging) return;
+    if (answer !== QUEUED) return;
+    this.hasQueued = true;
+    if (this.isPinging) return;
     this.isPinging = true;
-    setTimeout(async () => {
-      if (!this.isClosed) await this.#later(this.lib.ping, this.handle, null);
-      this.isPinging = false;
-    }, TOGETHER_MS).unref();
+    setTimeout(() => this.#sendQueued(), TOGETHER_MS).unref();
+  }
+
+  async #sendQueued() {
+    this.hasQueued = false;
+    if (!this.isClosed) await this.#later(this.lib.ping, this.handle, null);
+    this.isPinging = false;
+    // What was queued behind the ping.
+    if (this.hasQueued) this.#afterwards(QUEUED);
   }
 
   release(permit) {

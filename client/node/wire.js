@@ -17,7 +17,6 @@ const QUEUE_MAX = 4096;
 const LINES_MAX = 512;
 const UNANSWERED_MAX = 4096;
 const TEXT_MAX = 64;
-const NAME = /^(?!-$)[A-Za-z0-9._:/@-]{1,63}$/;
 
 const tick = () => new Promise((resolve) => setImmediate(resolve));
 const word = (text) => String(text).replace(/[^\x21-\x7e]/g, '_').slice(0, 31) || '-';
@@ -51,10 +50,6 @@ export class Wire {
     this.isConnected = Boolean(found.socket);
     if (found.trouble) this.#away(found.trouble);
     else this.#say(this.hello, FIRST_MS).then((answer) => this.#back(answer));
-  }
-
-  check(name) {
-    if (!NAME.test(name)) throw new TypeError(`${JSON.stringify(name)}: a service's name is 1 to 63 of A-Z a-z 0-9 . _ : / @ -`);
   }
 
   // ---- the daemon comes and goes ----
@@ -223,9 +218,9 @@ export class Wire {
     return this.isClosed || this.#isGone() ? this.#byNobody(name) : null;
   }
 
-  async ask(name, attempt = 1, token = null, ttlMs = 0) {
+  async ask(name, attempt = 1, token = null) {
     if (this.isClosed || this.#isGone()) return this.#byNobody(name);
-    const answer = await this.#say(`ACQUIRE ${name} ${attempt} ${token?.id ?? '-'}${ttlMs ? ` ${Math.ceil(ttlMs)}` : ''}`);
+    const answer = await this.#say(`ACQUIRE ${name} ${attempt} ${token?.id ?? '-'}`);
     const words = answer?.split(' ') ?? [];
     if (words[0] === 'ALLOW') {
       return { service: words[1], allowed: true, id: Number(words[2]), generation: Number(words[3]), state: words[4],

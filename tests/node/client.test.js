@@ -2,8 +2,9 @@
 // The client against a real daemon, over both transports.
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CircuitOpen, RetryBudgetExhausted } from '../../client/node/index.js';
-import { breakerFor, daemonFor, until, withBoth } from './harness.js';
+import { Breaker, CircuitOpen, RetryBudgetExhausted } from '../../client/node/index.js';
+import { finder } from '../../client/node/hosts.js';
+import { breakerFor, daemonFor, pause, until, withBoth } from './harness.js';
 
 const CONFIG = `
 [defaults]
@@ -145,4 +146,41 @@ withBoth(test, 'bad names and options are refused in words', async (t, transport
   const breaker = await breakerFor(daemon, { transport });
   assert.throws(() => breaker.service('no such, name'), /1 to 63/);
   assert.equal(breaker.service('a'), breaker.service('a'));
+});
+
+withBoth(test, 'a mistake of the program is said, and leaves no permit behind', async (t, transport) => {
+  const daemon = await daemonFor(t, '[service one]\nmax_concurrent = 1\n');
+  const breaker = await breakerFor(daemon, { transport });
+  const one = breaker.service('one');
+  const fails = () => { throw new Error('upstream'); };
+  await assert.rejects(one.call(fails, { classify: () => 'bogus' }), /no such outcome: bogus; one of success/);
+  await assert.rejects(one.call(fails, { classify: () => { throw new RangeError('mine'); } }), /mine/);
+  const permit = await until(() => one.allow(), 'a permit of the only one');
+  assert.throws(() => one.recordFailure(permit, 'bogus'), TypeError);
+  one.recordSuccess(permit, NaN);
+  await until(async () => (await one.status()).counters.success === 1, 'the counters');
+  for (const name of ['a b', 'x\0y', '', '-', undefined, 'x'.repeat(64)]) assert.throws(() => breaker.service(name), /1 to 63 of/);
+  for (const deadlineMs of [-1, 0, 60001, 'x']) assert.throws(() => new Breaker({ dir: daemon.dir, transport, deadlineMs }), /deadlineMs is 1 to 60000/);
+});
+
+withBoth(test, 'the last of many successes are told while the program idles', async (t, transport) => {
+  const daemon = await daemonFor(t, '');
+  const s = (await breakerFor(daemon, { transport })).service('busy');
+  const eye = (await breakerFor(daemon, { transport: 'wire' })).service('busy');
+  let made = 0;
+  for (let burst = 0; burst < 40; burst++) {
+    for (const end = performance.now() + (burst % 8); performance.now() < end; made++) {
+      s.recordSuccess();
+      for (const next = performance.now() + 0.15; performance.now() < next;) await pause(0);
+    }
+    // Nothing else is told until these have arrived.
+    if (made > 0) await until(async () => (await eye.status())?.counters.success === made, `${made} successes`);
+  }
+});
+
+test('hosts are named as in Python', () => {
+  const of = finder({ 'llm.internal:8080': 'llm', 'mail.internal': 'mail' }, new Breaker({ transport: 'none' }));
+  const names = ['https://API.OpenAI.com/v1', 'https://api.openai.com.:443/', 'http://llm.internal:8080/', 'http://llm.internal/',
+    'http://mail.internal:25/', 'http://[::1]:80/', 'http://[::1]:81/'].map((url) => of(url).name);
+  assert.deepEqual(names, ['openai', 'openai', 'llm', 'llm.internal', 'mail', '::1', '::1:81']);
 });

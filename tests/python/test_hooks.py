@@ -124,6 +124,7 @@ def test_httpx_a_host_is_a_service(fleet, upstream, client):
     named = fleet.breaker(hosts={"llm.internal:8080": "llm"})
     assert named.service_of("llm.internal", 8080).name == "llm"
     assert named.service_of("llm.internal").name == "llm.internal"
+    assert named.service_of("::1", 81).name == "::1:81"
     assert br.service_of("API.OpenAI.com").name == "openai"
     assert br.service_of("a b\n" + "x" * 99).name == "a_b_" + "x" * 59
 

@@ -245,6 +245,20 @@ def test_errors_may_be_no_verdict(fleet, br):
 
 # ---- calls ----
 
+def test_a_classifier_at_fault_leaves_no_permit_behind(fleet, br):
+    slow = br.service("slow")  # one at a time
+
+    def ask():
+        raise OSError
+
+    with pytest.raises(ValueError, match="no such outcome: 'bogus'"):
+        slow.guard(ask, classify=lambda e: "bogus")()
+    with pytest.raises(ZeroDivisionError):
+        slow.guard(ask, classify=lambda e: 1 / 0)()
+    until(slow.should_allow_request, "the only permit")
+    slow.record_success()
+
+
 def test_a_call_and_its_result(fleet, br):
     service = br.service("llm")
     with service.call() as c:
@@ -386,6 +400,8 @@ def test_a_route_names_its_member(fleet, br):
 def test_bad_names_and_options_are_refused(fleet, br):
     with pytest.raises(ValueError, match="name"):
         br.service("two words")
+    with pytest.raises(ValueError, match="name"):
+        br.service("cut\0off")
     with pytest.raises(ValueError, match="one of auto"):
         fleet.breaker(mode="fast")
     with pytest.raises(ValueError, match="minute"):

@@ -53,7 +53,9 @@ class Service:
         self._pointer: int = 0
         lib = handle.lib
         if lib is not None:
-            self._pointer = lib.service(handle.pointer, name.encode()) or 0
+            # A NUL would end it.
+            octets = name.encode().replace(b"\0", b" ")
+            self._pointer = lib.service(handle.pointer, octets) or 0
             if not self._pointer and handle.pointer:
                 raise ValueError(f"{name!r}: {lib.error_text().decode()}")
             self.judge = Judge(lib)
@@ -218,7 +220,11 @@ class Service:
         """An exception came of it."""
         if not self._pointer:
             return None
-        result = self.judge.exception(error, classifier or self.classifier)
+        try:
+            result = self.judge.exception(error, classifier or self.classifier)
+        except BaseException:  # the classifier's own, or no outcome's word
+            self.give_back(permit)
+            raise
         if permit is not None or result.outcome != n.CANCELLED:
             self.told(permit, result, began_ns)
         return result
