@@ -29,6 +29,22 @@ fail(const struct store_copy *c, const char *why, struct bk_text *error)
     return false;
 }
 
+/* An older copy may be replaced. Nothing else: among what is not a database are the
+ * instance's lock, its shared memory and the database's own log. */
+static bool
+is_database(const char *path)
+{
+    static const char first[] = "SQLite format 3"; /* with its NUL */
+    char there[sizeof first];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    bool is_one = fd >= 0 && read(fd, there, sizeof there) == sizeof there &&
+                  memcmp(there, first, sizeof first) == 0;
+
+    if (fd >= 0)
+        (void)close(fd);
+    return is_one;
+}
+
 /* Whether the name may be given to the copy. */
 static bool
 is_free(const struct store_copy *c, const struct store_file *f,
@@ -46,7 +62,8 @@ is_free(const struct store_copy *c, const struct store_file *f,
     if (stat(f->path, &ours) == 0 && ours.st_dev == there.st_dev &&
         ours.st_ino == there.st_ino)
         return fail(c, "that is the database itself", error);
-    return true;
+    return is_database(c->ask.path) ||
+           fail(c, "what is there is not a database", error);
 }
 
 /* The file is for its owner alone, like the database. */

@@ -91,8 +91,9 @@ const struct ctl_command ctl_commands[] = {
     {"backup", "FILE", "copy the database, while breakerd goes on",
      "Lets breakerd write a copy of its database to FILE, with all that is in\n"
      "force now, and waits until it is on disk. A FILE that is there is replaced\n"
-     "only with --force. While breakerd is down the database (--db FILE, else where\n"
-     "breakerd keeps it) is copied from here. The copy is a database for breakerd.",
+     "only with --force, and only when it is a database. While breakerd is down the\n"
+     "database (--db FILE, else where breakerd keeps it) is copied from here. The\n"
+     "copy is a database for breakerd.",
      CTL_FORCE | CTL_DB, 1, 1, ctl_backup},
     {"events", "[SERVICE]", "follow transitions as they happen",
      "Prints a line for each change of state or mode until interrupted, or until\n"

@@ -24,6 +24,22 @@ cannot(const char *to, const char *why)
     return CTL_FAILED;
 }
 
+/* An older copy may be replaced, and nothing that is not a database: the instance's
+ * lock and the database's own log are files too. */
+static bool
+is_database(const char *path)
+{
+    static const char first[] = "SQLite format 3"; /* with its NUL */
+    FILE *f = fopen(path, "re");
+    char there[sizeof first] = "";
+    bool is_one = f != NULL && fread(there, sizeof there, 1, f) == 1 &&
+                  memcmp(there, first, sizeof first) == 0;
+
+    if (f != NULL)
+        (void)fclose(f);
+    return is_one;
+}
+
 /* What is there already is somebody's; the database itself is ours. */
 static enum ctl_exit
 check_target(const char *from, const char *to, bool may_replace)
@@ -40,7 +56,8 @@ check_target(const char *from, const char *to, bool may_replace)
     if (stat(from, &source) == 0 && source.st_dev == target.st_dev &&
         source.st_ino == target.st_ino)
         return cannot(to, "that is the database itself");
-    return CTL_DONE;
+    return is_database(to) ? CTL_DONE
+                           : cannot(to, "what is there is not a database");
 }
 
 /* A file that is sound and of breakerd's layout. */

@@ -286,7 +286,7 @@ const struct ctl_option_row ctl_option_rows[] = {
     {CTL_FROM, 0, "from", "STATES", "only changes from these states",
      read_from},
     {CTL_TO, 0, "to", "STATES", "only changes to these states", read_to},
-    {CTL_FORCE, 0, "force", NULL, "replace FILE when it is there", read_flag},
+    {CTL_FORCE, 0, "force", NULL, "replace FILE, an older copy", read_flag},
     {CTL_COMPAT, 0, "compat", "NAMES", "names of another library: resilience4j",
      read_compat},
     {CTL_FILE, 0, "file", "FILE", "into FILE, which is replaced as a whole",

@@ -114,6 +114,20 @@ class Backup(CtlCase):
                           self.back_up(daemon, path, code=FAILED).err)
             with open(path, encoding="ascii") as f:
                 self.assertEqual(f.read(), "precious")
+            self.assertIn("not a database", self.back_up(
+                daemon, path, "--force", code=FAILED).err)
+            with open(path, encoding="ascii") as f:
+                self.assertEqual(f.read(), "precious")
+            owns = [os.path.join(daemon.dir, "lock"), daemon.segment_path]
+            if is_running:
+                owns.append(daemon.db + "-wal")
+            for own in owns:
+                self.assertIn("not a database", self.back_up(
+                    daemon, own, "--force", code=FAILED).err)
+            os.unlink(path)
+            self.back_up(daemon, path)
+            with open(path, "r+b") as f:
+                f.truncate(100)  # half a copy, of a disk that was full
             self.back_up(daemon, path, "--force")
             self.assert_whole(path)
             self.assertIn("that is the database itself", self.back_up(
