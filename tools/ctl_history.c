@@ -45,8 +45,11 @@ from_database(const struct ctl *c, const struct history_page *page,
         return CTL_DONE;
     }
     snprintf(what, sizeof what,
-             "breakerd does not answer, and its database %s cannot help: %s",
-             path, clause);
+             "breakerd does not answer, and its database %s cannot help: %s%s",
+             path, clause,
+             c->db == NULL && result == HISTORY_ABSENT
+                 ? " (--db FILE names another)"
+                 : "");
     place_find(&place, c->dir);
     (void)ask_unreachable(&place, what);
     return exits[result];

@@ -115,6 +115,8 @@ once(const struct ctl *c, struct top *t, int64_t interval_ns)
     for (size_t i = 0; i < page.count; i++)
         puts(page.lines[i].text);
     page_fini(&page);
+    if (t->is_forbidden)
+        return CTL_FORBIDDEN;
     return t->why[0] == '\0' ? CTL_DONE : CTL_UNREACHABLE;
 }
 

@@ -62,7 +62,8 @@ struct top {
     bool has_looked;
     bool is_running;
     bool is_stopped;
-    char why[160]; /* "" or why there is nothing to see */
+    bool is_forbidden; /* this user may not look */
+    char why[160];     /* "" or why there is nothing to see */
     char path[PLACE_PATH_SIZE];
     char version[BK_VERSION_SIZE];
     uint64_t pid;

@@ -39,7 +39,9 @@ draw_daemon(const struct top *t, struct top_page *p)
         return;
     }
     line->is_marked = true;
-    page_paint(p, CTL_BAD, "breakerd IS DOWN");
+    page_paint(p, CTL_BAD,
+               t->is_forbidden ? "breakerd CANNOT BE SEEN"
+                               : "breakerd IS DOWN");
     if (t->why[0] != '\0')
         page_say(p, ": %s %s", t->path, t->why);
     else if (t->is_stopped)

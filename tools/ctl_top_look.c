@@ -217,10 +217,12 @@ top_forget(struct top *t)
 static bool
 is_mapped(struct top *t, const char *dir)
 {
+    enum view_result result;
     struct bk_text why;
     struct place place;
 
     bk_text_init(&why, t->why, sizeof t->why);
+    t->is_forbidden = false;
     if (t->view != NULL)
         view_beat(t->view);
     if (t->view != NULL && t->view->is_running)
@@ -232,10 +234,12 @@ is_mapped(struct top *t, const char *dir)
         return false;
     }
     t->view = ctl_memory(NULL, sizeof *t->view);
-    if (view_open(t->view, &place, &why) == VIEW_OPEN) {
+    result = view_open(t->view, &place, &why);
+    if (result == VIEW_OPEN) {
         t->why[0] = '\0';
         return true;
     }
+    t->is_forbidden = result == VIEW_FORBIDDEN;
     memcpy(t->path, t->view->path, sizeof t->path);
     top_forget(t);
     return false;

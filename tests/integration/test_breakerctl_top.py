@@ -10,8 +10,8 @@ import signal
 import subprocess
 import unittest
 
-from ctl_case import (BREAKERCTL, DONE, UNREACHABLE, USAGE, CtlCase,
-                      environment, run)
+from ctl_case import (BREAKERCTL, DONE, FORBIDDEN, NOBODY, UNREACHABLE, USAGE,
+                      CtlCase, environment, run)
 from harness import main, until
 from tmux import Terminal
 
@@ -248,6 +248,13 @@ class Text(Prepared):
         result = self.assert_exit(run("--dir", "/nonexistent", "top"),
                                   UNREACHABLE)
         self.assertIn("no breakerd has run here", result.out)
+
+    @unittest.skipUnless(os.geteuid() == 0, "only root becomes somebody else")
+    def test_who_may_not_look_is_told_so(self):
+        result = self.assert_exit(run("--dir", self.host.dir, "top", "--once",
+                                      uid=NOBODY), FORBIDDEN)
+        self.assertIn("breakerd CANNOT BE SEEN", result.out)
+        self.assertNotIn("DOWN", result.out)
 
     def test_usage(self):
         for words in (["top", "a"], ["top", "--json"], ["top", "-d", "1ms"],
