@@ -341,7 +341,9 @@ hear(struct prober *p, const struct bk_fleet *fleet, int64_t now_ns,
         p->stats.webhooks_failed += m->failed;
         p->stats.webhooks_dropped += m->dropped;
         if (m->failed + m->dropped > 0) {
-            log_line(LOG_WARNING, "webhooks: %s", m->text);
+            log_line(LOG_WARNING, "webhooks: %s; %llu given up, %llu dropped",
+                     m->text, (unsigned long long)m->failed,
+                     (unsigned long long)m->dropped);
         }
         return true;
     case MESSAGE_TROUBLE:

@@ -56,7 +56,10 @@ is_free(const struct store_copy *c, const struct store_file *f,
     if (lstat(c->ask.path, &there) != 0)
         return errno == ENOENT || fail(c, strerror(errno), error);
     if (!c->ask.may_replace)
-        return fail(c, "there is a file of this name", error);
+        return fail(c,
+                    "there is a file of this name (--force, in the protocol "
+                    "replace, replaces it)",
+                    error);
     if (!S_ISREG(there.st_mode))
         return fail(c, "what is there is not a regular file", error);
     if (stat(f->path, &ours) == 0 && ours.st_dev == there.st_dev &&

@@ -110,8 +110,9 @@ class Backup(CtlCase):
                 daemon.stop()
             with open(path, "w", encoding="ascii") as f:
                 f.write("precious")
-            self.assertIn("there is a file of this name",
-                          self.back_up(daemon, path, code=FAILED).err)
+            err = self.back_up(daemon, path, code=FAILED).err
+            self.assertIn("there is a file of this name", err)
+            self.assertIn("--force", err)
             with open(path, encoding="ascii") as f:
                 self.assertEqual(f.read(), "precious")
             self.assertIn("not a database", self.back_up(

@@ -105,7 +105,7 @@ class Webhooks(ProberCase):
         target = self.upstream(status=404)
         daemon = self.started(self.hook(target))
         daemon.operator().ask("TRIP llm -")
-        until(lambda: "webhooks: ops: HTTP 404" in daemon.log(),
+        until(lambda: "webhooks: ops: HTTP 404; 1 given up, 0 dropped" in daemon.log(),
               "it to be given up")
         self.assertEqual(len(target.posts), 1)
 

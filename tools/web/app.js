@@ -407,7 +407,7 @@ function setTimes(service) {
   const left = service.leftMs();
   setChip(p.chip, s.state, service.isHeld());
   put(p.left, left !== null ? seconds(left) : "–");
-  p.left.className = left !== null ? "left" : "left nothing";
+  mark(p.left, "class", left !== null ? "left" : "left nothing");
   put(p.since, s.generation === 0 ? "–" : ago(service.sinceMs()));
   mark(p.since, "class", s.generation === 0 ? "nothing" : null);
 }
