@@ -6,7 +6,7 @@ add_executable(breakerctl
     ctl_doctor_files.c ctl_document.c ctl_events.c ctl_evidence.c ctl_explain.c
     ctl_fetch.c ctl_history.c ctl_history_db.c ctl_history_filter.c
     ctl_json.c ctl_keygen.c ctl_metrics.c ctl_options.c ctl_order.c
-    ctl_out.c ctl_place.c ctl_raw.c ctl_reset.c ctl_run.c ctl_run_child.c
+    ctl_out.c ctl_past.c ctl_place.c ctl_raw.c ctl_reset.c ctl_run.c ctl_run_child.c
     ctl_run_status.c ctl_signal.c ctl_status.c ctl_story.c ctl_story_now.c ctl_story_seen.c ctl_top.c
     ctl_top_column.c ctl_top_draw.c ctl_top_key.c ctl_top_list.c ctl_top_look.c
     ctl_top_page.c ctl_top_terminal.c ctl_view.c

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tools/ctl_history.h"
 #include "tools/ctl_commands.h"
+#include "tools/ctl_fetch.h"
 #include "tools/ctl_history_filter.h"
 #include "tools/ctl_out.h"
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_DEFAULT 20
@@ -11,6 +13,45 @@
  * together all that the daemon keeps. */
 #define PAGE_ROWS 5000
 #define PAGES 20
+
+/* No database where this user's would be: the instance may have its own elsewhere.
+ * Its newest lines are in its shared memory. */
+static enum ctl_exit
+from_memory(const struct ctl *c, const struct history_page *page, json_t **out)
+{
+    char clause[160];
+    struct view_service service;
+    struct place place;
+    struct bk_text why;
+    struct view v;
+    enum ctl_exit exit = CTL_DONE;
+    size_t len;
+    char *text;
+
+    bk_text_init(&why, clause, sizeof clause);
+    place_find(&place, c->dir);
+    if (place.dir == NULL || view_open(&v, &place, &why) != VIEW_OPEN)
+        return CTL_UNREACHABLE;
+    text = past_document(&v, page, &len);
+    *out = json_loadb(text, len, 0, NULL);
+    free(text);
+    if (*out == NULL)
+        exit = CTL_UNREACHABLE;
+    else if (page->service != NULL && page->before == 0 &&
+             json_array_size(json_object_get(*out, "history")) == 0)
+        exit = fetch_service(&v, page->service, &service);
+    if (exit != CTL_DONE) {
+        json_decref(*out);
+        *out = NULL;
+    } else if (page->before == 0) {
+        ctl_say(
+            "breakerd does not answer; read from %s, which holds the newest "
+            "%d lines (--db FILE names its database)",
+            v.path, BK_PAST_COUNT);
+    }
+    view_close(&v);
+    return exit;
+}
 
 /* Nobody answers at the socket: what is in the file, or why that is not to be had
  * either. */
@@ -44,12 +85,16 @@ from_database(const struct ctl *c, const struct history_page *page,
             ctl_say("breakerd does not answer; read from %s", path);
         return CTL_DONE;
     }
+    if (result == HISTORY_ABSENT && c->db == NULL) {
+        enum ctl_exit exit = from_memory(c, page, out);
+
+        if (exit != CTL_UNREACHABLE)
+            return exit;
+        bk_text_put(&why, " (--db FILE names another)");
+    }
     snprintf(what, sizeof what,
-             "breakerd does not answer, and its database %s cannot help: %s%s",
-             path, clause,
-             c->db == NULL && result == HISTORY_ABSENT
-                 ? " (--db FILE names another)"
-                 : "");
+             "breakerd does not answer, and its database %s cannot help: %s",
+             path, clause);
     place_find(&place, c->dir);
     (void)ask_unreachable(&place, what);
     return exits[result];

@@ -4,13 +4,7 @@
  *
  * The history: asked of the daemon, or read from its database while it is down. */
 #include "tools/ctl_ask.h"
-
-/* Which lines: the newest, or those before a line that is known. */
-struct history_page {
-    const char *service; /* NULL: of all */
-    uint64_t limit;
-    uint64_t before; /* the number (seq) of a line; 0: the newest */
-};
+#include "tools/ctl_past.h"
 
 /* The lines as the document {"history":[...]}, newest last; the caller owns it.
  * `is_quiet`: no words on stderr, and NULL is a fine answer. */

@@ -8,5 +8,15 @@
 
 /* The newest lines, oldest first; their number. */
 size_t past_read(const struct view *v, struct bk_past out[BK_PAST_COUNT]);
+/* Which lines: the newest, or those before a line that is known. */
+struct history_page {
+    const char *service; /* NULL: of all */
+    uint64_t limit;
+    uint64_t before; /* the number (seq) of a line; 0: the newest */
+};
+/* As the document {"history":[...]}, newest last (`*len` octets, NUL-terminated);
+ * the caller frees. */
+char *past_document(const struct view *v, const struct history_page *page,
+                    size_t *len);
 
 #endif

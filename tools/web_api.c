@@ -100,51 +100,25 @@ read_limit(const struct web_target *target, uint64_t *limit,
     return false;
 }
 
-/* The newest `limit` lines of a service (NULL: of all), newest last. */
-static char *
-write_history(const struct view *v, const char *service, uint64_t limit,
-              size_t *len)
-{
-    struct bk_past lines[BK_PAST_COUNT];
-    size_t count = past_read(v, lines);
-    struct document *d = document_new();
-    size_t first = count;
-
-    for (uint64_t left = limit; first > 0 && left > 0; first--) {
-        if (service == NULL || strcmp(lines[first - 1].service, service) == 0)
-            left--;
-    }
-    bk_json_open(&d->json, NULL, '{');
-    bk_json_open(&d->json, "history", '[');
-    for (size_t i = first; i < count; i++) {
-        if (service != NULL && strcmp(lines[i].service, service) != 0)
-            continue;
-        bk_past_row(&d->json, &lines[i]);
-        document_take(d);
-    }
-    bk_json_close(&d->json, ']');
-    bk_json_close(&d->json, '}');
-    return document_text(d, len);
-}
-
 void
 web_api_history(struct web *web, const struct web_target *target,
                 struct web_answer *out)
 {
     char name[WEB_VALUE_SIZE];
+    struct history_page page = {0};
     const struct view *v;
-    uint64_t limit;
     size_t len;
     bool is_one;
     char *text;
 
     if (!read_service(target, name, &is_one, out) ||
-        !read_limit(target, &limit, out))
+        !read_limit(target, &page.limit, out))
         return;
+    page.service = is_one ? name : NULL;
     v = see(web, out);
     if (v == NULL)
         return;
-    text = write_history(v, is_one ? name : NULL, limit, &len);
+    text = past_document(v, &page, &len);
     web_answer_heap(out, JSON, text, len);
 }
 

@@ -109,6 +109,26 @@ class Down(CtlCase):
                  code=NO_SERVICE)
         self.assertEqual(daemon.start().stop(), 0)
 
+    def test_history_comes_from_the_memory_where_no_database_is(self):
+        daemon = self.tripped()
+        daemon.operator().document("RESET gpt-4 all clear")
+        daemon.operator().document("TRIP other -")
+        rows = self.ctl(daemon, "history", "--json").json()["history"]
+        daemon.kill()
+        env = {"STATE_DIRECTORY": daemon.home}  # nothing is there
+        result = self.ctl(daemon, "history", "--json", env=env)
+        self.assertEqual(result.json()["history"], rows)
+        self.assertIn(daemon.segment_path, result.err)
+        self.assertIn("--db", result.err)
+        result = self.ctl(daemon, "history", "gpt-4", "-n", "1", "--json",
+                          env=env)
+        self.assertEqual(
+            result.json()["history"],
+            [r for r in rows if r["service"] == "gpt-4"][-1:])
+        self.ctl(daemon, "history", "nobody", env=env, code=NO_SERVICE)
+        os.unlink(daemon.segment_path)
+        self.ctl(daemon, "history", env=env, code=UNREACHABLE)
+
     def test_history_from_nowhere_is_7(self):
         daemon = self.tripped()
         daemon.kill()
