@@ -168,13 +168,15 @@ withBoth(test, 'the last of many successes are told while the program idles', as
   const s = (await breakerFor(daemon, { transport })).service('busy');
   const eye = (await breakerFor(daemon, { transport: 'wire' })).service('busy');
   let made = 0;
-  for (let burst = 0; burst < 40; burst++) {
-    for (const end = performance.now() + (burst % 8); performance.now() < end; made++) {
-      s.recordSuccess();
-      for (const next = performance.now() + 0.15; performance.now() < next;) await pause(0);
+  for (let burst = 0; burst < 60; burst++) {
+    for (const end = performance.now() + Math.random() * 6; performance.now() < end;) {
+      await s.call(() => 1);
+      made++;
+      for (const next = performance.now() + 0.15; performance.now() < next;) await new Promise(setImmediate);
     }
     // Nothing else is told until these have arrived.
-    if (made > 0) await until(async () => (await eye.status())?.counters.success === made, `${made} successes`);
+    await pause(20);
+    await until(async () => made === 0 || (await eye.status())?.counters.success === made, `${made} successes`);
   }
 });
 

@@ -14,6 +14,8 @@ import time
 import urllib.error
 import urllib.request
 
+import pytest
+
 from breaker import CircuitOpen
 from harness import die_with_parent, until
 
@@ -186,6 +188,73 @@ def test_multiprocessing(fleet, br):
     with multiprocessing.get_context("fork").Pool(3) as pool:
         assert sorted(pool.map(_pool_work, range(60))) == list(range(60))
         fleet.wait_for("llm", success=60)
+
+
+ENDINGS = {
+    # Its children end by os._exit.
+    "multiprocessing": """
+import multiprocessing
+def work(_number):
+    for _ in range(50):
+        with service.call():
+            pass
+work(0)
+with multiprocessing.get_context("fork").Pool(2) as pool:
+    pool.map(work, range(3))
+    pool.close()
+    pool.join()
+""",
+    # There are no threads any more, and a loop all the same.
+    "late": """
+import asyncio, atexit
+async def late():
+    for _ in range(100):
+        async with service.call():
+            pass
+    async for attempt in service.attempts():
+        async with attempt:
+            raise TypeError("mine")
+def last():
+    try:
+        asyncio.run(late())
+    except TypeError:
+        for _ in range(99):
+            with service.call():
+                pass
+atexit.register(last)
+""",
+}
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+def test_the_end_of_a_program_tells_all(fleet, how):
+    code = "from breaker import Breaker\nservice = Breaker(deadline_ms=5000).service('llm')\n"
+    env = {**os.environ, "BREAKERD_DIR": fleet.dir, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code + ENDINGS[how]], env=env,
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    is_late = how == "late"
+    fleet.wait_for("llm", allowed=200, success=200 - is_late, cancelled=int(is_late))
+
+
+def test_an_end_is_not_put_off_by_what_threads_go_on_telling(fleet):
+    code = """
+import threading, time
+from breaker import Breaker
+service = Breaker(deadline_ms=5000).service("llm")
+def work():
+    while True:
+        with service.call():
+            time.sleep(0.0002)
+for _ in range(3):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+"""
+    env = {**os.environ, "BREAKERD_DIR": fleet.dir, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True,
+                          text=True, timeout=60, check=False)
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    until(lambda: fleet.counters("llm")["success"] > 100, "what the threads told")
 
 
 def test_gunicorn_preloads_and_its_workers_share_the_circuit(fleet, tmp_path):

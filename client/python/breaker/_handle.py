@@ -89,7 +89,15 @@ class Handle:
                 self._asking -= 1
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
-        """The same in a thread."""
+        """The same in a thread; in this one when the interpreter ends, which has none."""
+        try:
+            return self._start(function, *args)
+        except RuntimeError:
+            done: "Future[Any]" = Future()
+            done.set_result(self.ask(function, *args))
+            return done
+
+    def _start(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, "breaker")
@@ -102,24 +110,24 @@ class Handle:
             return
         self._is_sending = True
         try:
-            self.submit(self._send)
+            self._start(self._send)
         except RuntimeError:  # the interpreter ends: close() sends it
             self._is_sending = False
 
     def _send(self) -> None:
-        tries = 0
-        while self._has_queued and self.pointer and tries < _SEND_TRIES:
+        for _ in range(_SEND_TRIES):
             time.sleep(_TOGETHER_S)
             self._has_queued = False
-            if self.lib.ping(self.pointer, None) != 0:
-                self._has_queued = True
-                tries += 1
-                time.sleep(_SEND_AGAIN_S)
-        if tries == _SEND_TRIES:
+            if not self.pointer or self.lib.ping(self.pointer, None) == 0:
+                break
+            self._has_queued = True
+            time.sleep(_SEND_AGAIN_S)
+        else:
             self._send_again = time.monotonic() + _SEND_AGAIN_S
         self._is_sending = False
-        # One that came between the loop's end and this line.
-        if self._has_queued and tries < _SEND_TRIES:
+        # What was queued meanwhile. Not in a loop: an interpreter that ends waits for
+        # this thread, whatever others go on telling.
+        if self._has_queued:
             self.send_queued()
 
     def on_close(self, function: Callable[[], None]) -> None:
@@ -187,5 +195,18 @@ def _at_exit() -> None:
         handle.close()
 
 
-os.register_at_fork(after_in_child=_in_child)
+_knows_multiprocessing = False
+
+
+def _before_fork() -> None:
+    """multiprocessing's children end by os._exit, and call what they know of before."""
+    global _knows_multiprocessing
+    util = sys.modules.get("multiprocessing.util")
+    if util is None or _knows_multiprocessing:
+        return
+    _knows_multiprocessing = True
+    util.register_after_fork(Handle, lambda _: util.Finalize(None, _at_exit, exitpriority=0))
+
+
+os.register_at_fork(before=_before_fork, after_in_child=_in_child)
 atexit.register(_at_exit)
