@@ -213,6 +213,10 @@ put_changed(struct web_live *l, const struct view *v, struct document *d)
         if (hash != l->seen[slot] && hash != 0) {
             put_service(&d->json, v, &service);
             document_take(d);
+            /* Else it is not missed when it is gone before the names are looked
+             * at. */
+            if (l->names[slot][0] == '\0')
+                memcpy(l->names[slot], service.record.name, BK_NAME_SIZE);
         }
         has_news = has_news || hash != l->seen[slot];
         l->seen[slot] = hash;

@@ -743,12 +743,13 @@ function takeState(doc) {
   trouble = doc.trouble;
   heartbeatMs = doc.heartbeat_age_ms;
   heardAt = at;
-  for (const name of doc.gone ?? []) drop(name);
   if (doc.full) {
     const told = new Set(doc.services.map(([status]) => status.name));
     for (const name of [...services.keys()]) if (!told.has(name)) drop(name);
   }
   for (const [status, more] of doc.services) takeService(status, more, at, doc.full);
+  // Looked for last by who tells: one that was forgotten meanwhile is in both.
+  for (const name of doc.gone ?? []) drop(name);
   // What these are denied by is another one's state.
   for (const service of services.values()) {
     if (service.row && service.more.rules.requires !== "") setNotes(service.row, service);
