@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/config_webhook.h"
-#include "core/policy_key.h"
+#include "core/url.h"
 #include <limits.h>
 #include <string.h>
 

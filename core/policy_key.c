@@ -5,6 +5,7 @@
  * tells their type. */
 #include "core/policy_key.h"
 #include "core/bug.h"
+#include "core/url.h"
 #include <string.h>
 
 /* Outcomes that a retry may follow; the rest were served or given up. */
@@ -148,31 +149,6 @@ read_name(const struct bk_key_row *row, const char *s, size_t len,
     /* Behind the end too: equal policies are equal octets. */
     memset(FIELD(out, row), 0, BK_NAME_SIZE);
     bk_copy_text(FIELD(out, row), BK_NAME_SIZE, s, len);
-    return true;
-}
-
-/* The length of "http://" or "https://" in front, else 0. */
-static size_t
-scheme_len(const char *s, size_t len)
-{
-    static const char *const schemes[] = {"http://", "https://"};
-    for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-        size_t want = strlen(schemes[i]);
-        if (len > want && bk_is(s, want, schemes[i]))
-            return want;
-    }
-    return 0;
-}
-
-bool
-bk_url_is_valid(const char *s, size_t len)
-{
-    size_t host = scheme_len(s, len);
-    if (host == 0 || strchr("/?#:", s[host]) != NULL)
-        return false;
-    for (size_t i = 0; i < len; i++)
-        if (s[i] <= ' ' || s[i] > '~')
-            return false;
     return true;
 }
 

@@ -31,8 +31,6 @@ struct bk_key_row {
     const char *const *words; /* CHOICE: by value; "" is no choice, NULL ends */
 };
 
-/* True for http:// or https:// with a host, in printable ASCII. */
-bool bk_url_is_valid(const char *s, size_t len);
 /* Reads a value into its field of *out; false leaves *out alone. */
 bool bk_key_read(const struct bk_key_row *row, const char *s, size_t len,
                  struct bk_policy *out);
