@@ -61,7 +61,9 @@ function refusal(error, type) {
     headers['retry-after-ms'] = String(Math.ceil(error.retryAfterMs));
   }
   const { service, reason, message } = error;
-  const body = { type: 'error', error: { type, code: type, message, service, reason, retry_after: error.retryAfterMs / 1000 } };
+  // What is not known is left out.
+  const seconds = error.retryAfterMs > 0 ? error.retryAfterMs / 1000 : undefined;
+  const body = { type: 'error', error: { type, code: type, message, service, reason, retry_after: seconds } };
   return new Response(JSON.stringify(body), { status: 503, statusText: 'Service Unavailable', headers });
 }
 

@@ -95,7 +95,9 @@ def test_httpx_an_open_circuit_answers_for_the_upstream(fleet, br, upstream, cli
     assert response.headers["x-should-retry"] == "false"
     assert 80 < int(response.headers["retry-after"]) <= 90
     error = response.json()["error"]
-    assert error["type"] == "circuit_open" and error["reason"] == "forced_open"
+    assert error["type"] == error["code"] == "circuit_open"
+    assert error["reason"] == "forced_open" and response.json()["type"] == "error"
+    assert 80000 < int(response.headers["retry-after-ms"]) <= 90000
     assert error["service"] == "up" and isinstance(response.extensions["breaker_error"],
                                                    CircuitOpen)
 

@@ -38,11 +38,12 @@ class Hosts:
 
 def denial(error: BaseException, kind: str) -> Tuple[int, List[Tuple[str, str]], bytes]:
     """A 503 that SDKs understand: it is final, and says when to come back."""
-    body: Dict[str, object] = {"type": kind, "message": str(error)}
+    body: Dict[str, object] = {"type": kind, "code": kind, "message": str(error)}
     headers = [("content-type", "application/json"), ("x-should-retry", "false")]
     if isinstance(error, BreakerError):
         body.update(service=error.service, reason=error.reason)
         if error.retry_after is not None:
             body["retry_after"] = error.retry_after
-            headers.append(("retry-after", str(math.ceil(error.retry_after))))
-    return 503, headers, json.dumps({"error": body}).encode()
+            headers += [("retry-after", str(math.ceil(error.retry_after))),
+                        ("retry-after-ms", str(math.ceil(error.retry_after * 1000)))]
+    return 503, headers, json.dumps({"type": "error", "error": body}).encode()
