@@ -163,14 +163,16 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 @unittest.skipUnless(shutil.which("zsh"), "no zsh")
 class Zsh(Shells):
     def complete(self, line):
-        """zsh completes only at a prompt: one in a pseudo terminal of its own."""
+        """zsh completes only at a prompt: one in a pseudo terminal of its own. What
+        is typed before its line editor runs is echoed by the terminal as it is."""
         script = f"""
 zmodload zsh/zpty
 zpty shell zsh -f -i
 zpty -w shell "PS1= PS2=; autoload -U compinit; compinit -u -D"
 zpty -w shell "source <(breakerctl completion zsh)"
 zpty -w shell "zstyle ':completion:*' verbose no; LISTMAX=0"
-zpty -w shell "bindkey '^I' complete-word; print re''ady"
+zpty -w shell "bindkey '^I' complete-word"
+zpty -w shell "zle-line-init() {{ print re''ady }}; zle -N zle-line-init"
 zpty -r shell seen '*ready[^a-z]*'
 zpty -n -w shell $'{line}\\t'
 zpty -n -w shell $'\\C-a: \\C-e  # end\\n'
