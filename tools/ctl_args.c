@@ -57,8 +57,10 @@ say_no_value(const struct ctl_option_row *row, const char *value)
     char help[256];
     size_t len = bk_copy_text(help, sizeof help, row->help, strlen(row->help));
 
-    for (size_t i = 0; i < len; i++)
-        help[i] = help[i] == '\n' ? ' ' : help[i];
+    for (size_t i = 0; i < len; i++) {
+        if (help[i] == '\n')
+            help[i] = ' ';
+    }
     ctl_say("\"%s\" is no value for --%s (%s): %s", value, row->name,
             row->value, help);
 }
@@ -170,7 +172,8 @@ ctl_args_check(const struct ctl *c, const struct ctl_command *command)
         }
     }
     if (operands < command->least || operands > command->most) {
-        ctl_say("usage: breakerctl %s %s", command->name, command->words);
+        ctl_say("usage: breakerctl %s%s%s", command->name,
+                command->words[0] != '\0' ? " " : "", command->words);
         return CTL_USAGE;
     }
     return CTL_DONE;
@@ -238,7 +241,7 @@ ctl_args_help(const struct ctl_command *command)
         print_overview();
         return;
     }
-    printf("usage: breakerctl %s %s\n\n%s\n\noptions:\n", command->name,
-           command->words, command->help);
+    printf("usage: breakerctl %s%s%s\n\n%s\n\noptions:\n", command->name,
+           command->words[0] != '\0' ? " " : "", command->words, command->help);
     print_options(command->options | (unsigned)CTL_COMMON);
 }

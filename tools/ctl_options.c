@@ -233,8 +233,10 @@ read_flag(struct ctl *c, const char *value)
 
 const struct ctl_option_row ctl_option_rows[] = {
     {CTL_COMMON, 0, "dir", "DIR",
-     "the instance's directory (else $BREAKERD_DIR, else the first of\n"
-     "$XDG_RUNTIME_DIR/breakerd, /run/breakerd, /tmp/breakerd-$UID)",
+     "the instance's directory\n"
+     "(else $BREAKERD_DIR, else the first there is of\n"
+     "$XDG_RUNTIME_DIR/breakerd, /run/breakerd,\n"
+     "/tmp/breakerd-$UID)",
      read_dir},
     {CTL_COMMON, 'o', "output", "table|json", "how data is printed",
      read_output},

@@ -818,7 +818,7 @@ function setHead() {
     put(byId("banner-what"), "breakerd does not serve.");
     const old = heartbeatMs === null || silent === null ? "" : ` Its last sign of life is ${seconds(heartbeatMs + silent)} old.`;
     put(byId("banner-more"), services.size > 0
-      ? `This is what it left; workers decide for themselves meanwhile.${old}`
+      ? `This is what it left; workers decide for themselves meanwhile.${old} breakerctl doctor says what helps.`
       : `${trouble ?? ""}.`);
   }
   banner.hidden = !isLost && !isDown;
