@@ -234,6 +234,8 @@ bk_key_nearest(const char *name, size_t len)
     unsigned least = UINT_MAX;
     for (size_t i = 0; i < ROW_COUNT; i++) {
         unsigned distance = bk_edit_distance(name, len, rows[i].name);
+        if (len > 0 && strncmp(name, rows[i].name, len) == 0)
+            distance = 0; /* a key's beginning is no other, shorter key */
         if (distance < least) {
             least = distance;
             nearest = i;

@@ -372,6 +372,7 @@ the_nearest_key_is_found(void **state)
     char far[100];
     (void)state;
     assert_string_equal(bk_key_nearest("windwo", 6), "window");
+    assert_string_equal(bk_key_nearest("fail", 4), "failure_threshold");
     assert_string_equal(bk_key_nearest("max_atempts", 11), "max_attempts");
     assert_string_equal(bk_key_nearest("recoverytimeout", 15),
                         "recovery_timeout");
