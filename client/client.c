@@ -149,7 +149,6 @@ take_options(struct breaker *b, const struct breaker_options *o)
     b->fail = (enum breaker_fail)o->fail;
     b->deadline_ns = (int64_t)o->deadline_ms * BK_NS_PER_MS;
     b->tells_later = (o->flags & BREAKER_TELL_LATER) != 0;
-    b->tells_together = (o->flags & BREAKER_TELL_TOGETHER) != 0;
     b->log = o->log;
     b->log_context = o->log_context;
     options_worker_name(o->worker, b->worker);

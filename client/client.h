@@ -54,8 +54,7 @@ struct breaker {
     enum breaker_fail fail;
     const struct transport_kind *transport;
     int64_t deadline_ns;
-    bool tells_later;    /* BREAKER_TELL_LATER */
-    bool tells_together; /* BREAKER_TELL_TOGETHER */
+    bool tells_later; /* BREAKER_TELL_LATER */
     struct names names;
     uint32_t view_serial; /* under the attach lock */
     struct places places;

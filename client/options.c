@@ -81,12 +81,10 @@ options_complete(const struct breaker_options *given,
                           "options.deadline_ms is over a minute", "", "");
         return false;
     }
-    if ((full->flags & ~(BREAKER_TELL_LATER | BREAKER_TELL_TOGETHER)) != 0 ||
-        full->flags == BREAKER_TELL_TOGETHER) {
+    if ((full->flags & ~BREAKER_TELL_LATER) != 0) {
         (void)client_fail(BREAKER_ERROR_ARGUMENT,
-                          "options.flags is BREAKER_TELL_LATER, and "
-                          "BREAKER_TELL_TOGETHER with it",
-                          "", "");
+                          "options.flags: there is only BREAKER_TELL_LATER", "",
+                          "");
         return false;
     }
     return choose(&full->mode, "options.mode", &modes) &&

@@ -213,48 +213,26 @@ session_ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
 
 /* ---- telling ---- */
 
-/* Nothing depends on when it arrives. */
-static bool
-may_lie(const struct breaker *b, const struct session *s,
-        const struct told *item, int64_t now_ns)
-{
-    return b->tells_together && s->is_open && item->kind == TOLD_REPORT &&
-           item->id == 0 && item->outcome == BREAKER_SUCCESS &&
-           s->queue.count + 1 < TOLD_BATCH &&
-           now_ns - s->told_ns < SESSION_TOGETHER_NS;
-}
-
-static enum session_told
-tell_now(struct breaker *b, struct session *s, const struct told *item,
-         int64_t now_ns)
-{
-    enum session_reach reach = session_reach(b, s, now_ns, !b->tells_later);
-
-    if (reach == REACH_NOWHERE)
-        return SESSION_SPEECHLESS;
-    told_push(&s->queue, item);
-    if (reach == REACH_OPEN) {
-        s->told_ns = now_ns;
-        session_settle(b, s);
-        if (s->is_new && !b->tells_later)
-            session_await_connection(b, s);
-    }
-    return b->tells_later && s->queue.count > 0 ? SESSION_QUEUED : SESSION_TOLD;
-}
-
 enum session_told
 session_tell(struct breaker *b, const struct told *item)
 {
     struct session *s = &client_world(b)->session;
-    enum session_told told = SESSION_QUEUED;
-    int64_t now_ns;
+    enum session_told told = SESSION_SPEECHLESS;
+    enum session_reach reach;
 
     (void)pthread_mutex_lock(&s->lock);
-    now_ns = clock_mono_ns();
-    if (may_lie(b, s, item, now_ns))
+    reach = session_reach(b, s, clock_mono_ns(), !b->tells_later);
+    if (reach != REACH_NOWHERE) {
         told_push(&s->queue, item);
-    else
-        told = tell_now(b, s, item, now_ns);
+        told = SESSION_TOLD;
+    }
+    if (reach == REACH_OPEN) {
+        session_settle(b, s);
+        if (s->is_new && !b->tells_later)
+            session_await_connection(b, s);
+    }
+    if (told == SESSION_TOLD && b->tells_later && s->queue.count > 0)
+        told = SESSION_QUEUED;
     (void)pthread_mutex_unlock(&s->lock);
     return told;
 }

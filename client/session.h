@@ -17,9 +17,6 @@
 #define SESSION_PROBE_NS (100 * BK_NS_PER_MS)
 /* After the transport could not be opened, the next try. */
 #define SESSION_OPEN_AGAIN_NS (1 * BK_NS_PER_S)
-/* Successes of a handle that tells them together lie here no longer than this when
- * more are told. */
-#define SESSION_TOGETHER_NS BK_NS_PER_MS
 /* What the first report of a process waits for its connection. */
 #define SESSION_FIRST_NS (20 * BK_NS_PER_MS)
 
@@ -65,7 +62,6 @@ struct session {
     uint64_t epoch;        /* of the daemon that was greeted, 0: not known */
     int64_t again_ns;      /* not opened before this */
     int64_t probe_ns;      /* no PING before this */
-    int64_t told_ns;       /* what was queued was last tried to be sent */
     enum session_quiet quiet;
     char path[ENDPOINT_SIZE]; /* the socket it is connected to */
     struct cause cause;       /* why there is no answer */

@@ -8,9 +8,6 @@ const ALLOWED = 1;
 const MUST_ASK = 2;
 const QUEUED = 4;
 const TELL_LATER = 1;
-const TELL_TOGETHER = 2;
-// So long successes wait for each other.
-const TOGETHER_MS = 1;
 const FAIL = { local: 1, open: 2, closed: 3 };
 // Sizes and places of include/breaker/breaker.h's structs, which never move.
 const PERMIT = { size: 72, id: 8, generation: 16, retryAfter: 24, verdict: 44, reason: 45, state: 46, source: 47 };
@@ -86,7 +83,7 @@ export class Memory {
     strings.forEach((text, i) => text && options.writeBigUInt64LE(this.#address(text), 8 + 8 * i));
     options.writeUInt32LE(FAIL[fail] ?? 0, 28);
     options.writeUInt32LE(deadlineMs ?? 0, 32);
-    options.writeUInt32LE(TELL_LATER | TELL_TOGETHER, 36);
+    options.writeUInt32LE(TELL_LATER, 36);
     this.handle = this.lib.open(options);
     if (!this.handle) throw new Error(`libbreaker: ${this.lib.errorText()}`);
   }
@@ -195,7 +192,7 @@ export class Memory {
     this.hasQueued = true;
     if (this.isPinging) return;
     this.isPinging = true;
-    setTimeout(() => this.#sendQueued(), TOGETHER_MS).unref();
+    this.#sendQueued();
   }
 
   async #sendQueued() {

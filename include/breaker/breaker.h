@@ -152,11 +152,6 @@ typedef void breaker_log(void *context, enum breaker_log_level level,
  * never makes the connection, which may start threads, nor waits for it. It is
  * BREAKER_QUEUED instead, and a thread that may wait calls breaker_ping. */
 #define BREAKER_TELL_LATER 1u
-/* With it: successes that give nothing back may be BREAKER_QUEUED as well, until
- * 64 are, or one comes more than 1 ms after the last message, or anything else is
- * told. Sending one costs more than all the rest of a call. Whoever sees QUEUED
- * has breaker_ping called within such a time. */
-#define BREAKER_TELL_TOGETHER 2u
 
 /* How a handle is opened. Zero means the default in every field but `size`. */
 struct breaker_options {
@@ -168,7 +163,7 @@ struct breaker_options {
     uint32_t mode;        /* enum breaker_mode */
     uint32_t fail;        /* enum breaker_fail */
     uint32_t deadline_ms; /* no call blocks longer; 0: BREAKER_DEADLINE_MS */
-    uint32_t flags;       /* BREAKER_TELL_LATER, _TOGETHER */
+    uint32_t flags;       /* BREAKER_TELL_LATER */
     breaker_log *log;     /* NULL: a line on standard error */
     void *log_context;
 };

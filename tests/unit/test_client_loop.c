@@ -170,42 +170,6 @@ a_daemon_known_to_be_silent_is_not_asked(void **state)
     fail_msg("the daemon's return was not seen");
 }
 
-/* In one message, in order, and no longer than the rules say. */
-static void
-successes_are_told_together(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_service *llm;
-    int queued = 0;
-    long told;
-
-    s->flags = BREAKER_TELL_LATER | BREAKER_TELL_TOGETHER;
-    stage_open(s, BREAKER_MODE_AUTO, 0, DEADLINE_MS);
-    llm = breaker_service(s->b, "llm");
-    assert_int_equal(breaker_ping(s->b, NULL), 0);
-    for (int i = 0; i < 1000; i++)
-        queued += breaker_report_service(llm, BREAKER_SUCCESS, NULL) ==
-                  BREAKER_QUEUED;
-    assert_in_range(queued, 1, 999);
-    /* Behind them, so they have arrived. */
-    assert_int_equal(breaker_report_service(llm, BREAKER_FAILURE, NULL),
-                     BREAKER_DONE);
-    assert_true(comes_to(s, "\"failure\":", 1));
-    assert_int_equal(live_number(s, "llm", "\"success\":"), 1000);
-    /* The second one lies here, unless the machine stalled in between. */
-    queued = 0;
-    for (told = 1000; queued == 0 && told < 1200; told += 2) {
-        sleep_ms(20);
-        assert_int_equal(breaker_report_service(llm, BREAKER_SUCCESS, NULL),
-                         BREAKER_DONE);
-        queued = breaker_report_service(llm, BREAKER_SUCCESS, NULL) ==
-                 BREAKER_QUEUED;
-    }
-    assert_int_equal(queued, 1);
-    assert_int_equal(breaker_ping(s->b, NULL), 0);
-    assert_true(comes_to(s, "\"success\":", told));
-}
-
 static void
 flags_that_do_not_exist_are_refused(void **state)
 {
@@ -213,9 +177,7 @@ flags_that_do_not_exist_are_refused(void **state)
     struct breaker_options options = BREAKER_OPTIONS_INIT;
 
     options.dir = s->dir;
-    options.flags = BREAKER_TELL_TOGETHER;
-    assert_null(breaker_open(&options));
-    options.flags = 4;
+    options.flags = 2;
     assert_null(breaker_open(&options));
     assert_non_null(strstr(breaker_error_text(), "options.flags"));
 }
@@ -230,7 +192,6 @@ main(void)
         LIVE(a_leased_permit_is_asked_for_elsewhere_and_settled_here),
         LIVE(a_stopped_daemon_stops_no_loop),
         LIVE(a_daemon_known_to_be_silent_is_not_asked),
-        LIVE(successes_are_told_together),
         LIVE(flags_that_do_not_exist_are_refused),
     };
 

@@ -27,8 +27,6 @@ _THREADS = 4
 # the next report.
 _SEND_TRIES = 5
 _SEND_AGAIN_S = 0.1
-# Successes are told together: a thread sees to the last of them.
-_TOGETHER_S = 0.001
 # close() waits for questions under way: their deadline and this.
 _GRACE_S = 1.0
 
@@ -64,7 +62,7 @@ class Handle:
         options.mode = _choice("mode", _MODES, mode)
         options.fail = _choice("fail", _FAILS, fail)
         options.deadline_ms = deadline_ms
-        options.flags = n.TELL_LATER | n.TELL_TOGETHER
+        options.flags = n.TELL_LATER
         options.log = _LOG
         self.deadline_s = (deadline_ms or 50) / 1000
         try:
@@ -116,7 +114,6 @@ class Handle:
 
     def _send(self) -> None:
         for _ in range(_SEND_TRIES):
-            time.sleep(_TOGETHER_S)
             self._has_queued = False
             if not self.pointer or self.lib.ping(self.pointer, None) == 0:
                 break
