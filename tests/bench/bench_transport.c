@@ -60,15 +60,17 @@ name(char *path, size_t size, const char *scheme, const char *file)
     snprintf(path, size, "%s%s/%s", scheme, run.dir, file);
 }
 
-static void
+static pid_t
 start_daemon(void)
 {
     char db[128];
     char log[128];
+    pid_t daemon;
 
     name(db, sizeof db, "", "b.db");
     name(log, sizeof log, "", "log");
-    if (fork() == 0) {
+    daemon = fork();
+    if (daemon == 0) {
         int fd = open(log, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
 
         prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -78,6 +80,9 @@ start_daemon(void)
               (char *)NULL);
         _exit(127);
     }
+    if (daemon < 0)
+        give_up("cannot start breakerd");
+    return daemon;
 }
 
 static void
@@ -246,11 +251,15 @@ play(const char *how, bool is_pinned, int64_t pause_ns)
         CPU_SET((size_t)sched_getcpu(), &one);
         if (is_pinned && sched_setaffinity(0, sizeof one, &one) != 0)
             give_up("cannot be pinned to a core");
-        start_daemon();
+        pid_t daemon = start_daemon();
+
         start_echo();
         open_handles();
         bench(how, pause_ns);
         fflush(stdout);
+        /* Else it might clear its directory away while that is removed. */
+        kill(daemon, SIGTERM);
+        waitpid(daemon, NULL, 0);
         _exit(0);
     }
     if (waitpid(child, &status, 0) != child || status != 0)

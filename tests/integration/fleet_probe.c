@@ -13,7 +13,7 @@
 #define SERVICE "probed"
 #define PROCESSES_MAX 256
 /* How long before the moment workers stop sleeping and ask without pause. */
-#define EARLY_NS (2 * BK_NS_PER_MS)
+#define EARLY_NS (8 * BK_NS_PER_MS)
 
 struct winner {
     uint64_t permit;
