@@ -155,6 +155,24 @@ poke(const uint8_t *data, size_t size)
 }
 
 static void
+read_past(const struct bk_segment *s)
+{
+    struct bk_past line;
+    for (uint32_t i = 0; i <= BK_PAST_COUNT; i++) {
+        char room[4096];
+        struct bk_text text;
+        struct bk_json json;
+        if (!bk_segment_read_past(s, i, &line))
+            continue;
+        PROMISE(line.seq % BK_PAST_COUNT == i);
+        bk_text_init(&text, room, sizeof(room));
+        bk_json_init(&json, &text);
+        bk_past_row(&json, &line);
+        PROMISE(!text.is_cut);
+    }
+}
+
+static void
 read_rest(const struct bk_segment *s)
 {
     struct bk_route route;
@@ -169,19 +187,7 @@ read_rest(const struct bk_segment *s)
     for (uint32_t i = 0; i <= SERVICES; i++)
         if (bk_segment_name(s, i, name))
             PROMISE(bk_name_is_valid(name, strlen(name)));
-    struct bk_past line;
-    for (uint32_t i = 0; i <= BK_PAST_COUNT; i++) {
-        char room[4096];
-        struct bk_text text;
-        struct bk_json json;
-        if (!bk_segment_read_past(s, i, &line))
-            continue;
-        PROMISE(line.seq % BK_PAST_COUNT == i);
-        bk_text_init(&text, room, sizeof(room));
-        bk_json_init(&json, &text);
-        bk_past_row(&json, &line);
-        PROMISE(!text.is_cut);
-    }
+    read_past(s);
     struct bk_totals totals;
     bk_segment_read_totals(s, &totals);
     PROMISE(totals.messages < BK_NUMBER_END);
