@@ -95,9 +95,12 @@ class Handed(Case):
     def test_as_systemd_hands_them_over(self):
         daemon = self.daemon()
         os.mkdir(daemon.dir, 0o755)
-        daemon.prefix = ["systemd-socket-activate", *(
-            word for name in NAMES
-            for word in ("--listen", os.path.join(daemon.dir, name)))]
+        # It hands on nearly nothing of its environment.
+        daemon.prefix = [
+            "systemd-socket-activate",
+            *(f"--setenv={name}" for name in harness.SANITIZER),
+            *(word for name in NAMES
+              for word in ("--listen", os.path.join(daemon.dir, name)))]
         daemon.start()
         daemon.operator().document("TRIP s -")
         self.assertEqual(len(re.findall("was handed over", daemon.log())), 3,
