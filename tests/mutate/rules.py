@@ -9,11 +9,8 @@ RULES = [
      "s->b->consecutive_failures > p->failure_threshold",
      "01-failures-in-a-row-over-the-whole-fleet"),
     ("breaker_judge.c",
-     """    if (!is_bad) {
-        b->consecutive_failures = 0;
-    } else if (""",
-     """    if (!is_bad) {
-    } else if (""",
+     "    if (!is_bad) {\n        b->consecutive_failures = 0;\n",
+     "    if (!is_bad) {\n",
      "01-a-success-ends-a-row-of-failures"),
     ("breaker_judge.c",
      "if (t.calls == 0 || t.calls < least) {",
