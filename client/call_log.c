@@ -143,6 +143,9 @@ call_log(struct breaker *b, const struct breaker_call *c, enum call_event event,
          int64_t delay_ns)
 {
     struct call_numbers *n = b == NULL ? NULL : &client_world(b)->calls;
+    /* A call that waits out an outage asks again many times. */
+    enum breaker_log_level level =
+        event == CALL_EVENT_WAIT ? BREAKER_LOG_INFO : BREAKER_LOG_WARNING;
     char sentence[LOG_SIZE];
     struct bk_text text;
 
@@ -152,7 +155,7 @@ call_log(struct breaker *b, const struct breaker_call *c, enum call_event event,
     if (!put_sentence(&text, c, event, delay_ns))
         return;
     if (c->how.log != NULL)
-        c->how.log(c->how.log_context, BREAKER_LOG_WARNING, sentence);
+        c->how.log(c->how.log_context, level, sentence);
     else if (n != NULL && may_speak(n))
-        log_say(b, BREAKER_LOG_WARNING, sentence);
+        log_say(b, level, sentence);
 }

@@ -151,8 +151,8 @@ struct breaker_call_options {
     breaker_rebuild_fn *rebuild;
     breaker_answer_fn *answer; /* the default answer, last of all */
     void *context;             /* of rebuild and answer */
-    breaker_log *log; /* each retry, wait and fallback; NULL: the handle's, at
-                         most 10 sentences a second */
+    breaker_log *log; /* each retry and fallback, and as information each wait;
+                         NULL: the handle's, at most 10 sentences a second */
     void *log_context;
 };
 #define BREAKER_CALL_OPTIONS_INIT                                             \

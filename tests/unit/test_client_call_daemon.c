@@ -203,6 +203,21 @@ the_budget_ends(void **state)
     assert_int_equal(breakerd_number(s, "poor", "\"granted\":"), 1);
 }
 
+static int
+lines_without(const char *log, const char *words)
+{
+    int count = 0;
+
+    while (*log != '\0') {
+        const char *end = strchr(log, '\n');
+        const char *found = strstr(log, words);
+
+        count += found == NULL || found > end;
+        log = end + 1;
+    }
+    return count;
+}
+
 /* The breaker opens under the calls and closes again: with a deadline nobody
  * notices; without one the call fails at once and says for how long. */
 static void
@@ -222,6 +237,9 @@ an_open_breaker_is_ridden_out(void **state)
     assert_int_equal(breaker_call_stats(s->b, &n), 0);
     assert_true(n.parked >= 1);
     assert_int_equal(n.parked_now, 0);
+    /* What is worth a warning is a failure, not that it is waited for. */
+    assert_non_null(strstr(s->log, "asking again in"));
+    assert_int_equal(s->warnings, lines_without(s->log, "asking again in"));
     u.down_until_ns = mono_ns() + SECONDS(60);
     (void)make(s, "quick", NULL, &u, &sum);
     assert_int_equal(make(s, "quick", NULL, &other, &sum), BREAKER_STOP_OPEN);
