@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/notify.h"
 #include "daemon/totals.h"
+#include "daemon/wakes.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-#include <zmq.h>
 
 /* Messages of an endpoint that are handled before time is looked at again. */
 #define TURN_MESSAGES 64
@@ -149,7 +149,7 @@ has_memory(struct beats *b, int64_t now_ns)
 }
 
 /* Milliseconds until something is due by itself. */
-static long
+static int
 patience(const struct loop *l, const struct beats *b, int64_t now_ns)
 {
     int64_t due_ns = bk_fleet_deadline(l->registry->fleet);
@@ -157,61 +157,90 @@ patience(const struct loop *l, const struct beats *b, int64_t now_ns)
     int64_t probe_ns = prober_deadline(l->registry->prober);
     due_ns = b->save_ns < due_ns ? b->save_ns : due_ns;
     due_ns = probe_ns < due_ns ? probe_ns : due_ns;
-    return due_ns > now_ns ? (long)bk_ms_up(due_ns - now_ns) : 0;
+    return due_ns > now_ns ? (int)bk_ms_up(due_ns - now_ns) : 0;
+}
+
+/* False when a descriptor cannot be watched. */
+static bool
+open_wakes(const struct loop *l, struct wakes *w)
+{
+    return wakes_open(w) &&
+           wakes_add(w, WAKE_WORKERS, sockets_fd(l->sockets->worker)) &&
+           wakes_add(w, WAKE_OPERATORS, sockets_fd(l->sockets->operator_)) &&
+           wakes_add(w, WAKE_STORE, store_fd(l->registry->store)) &&
+           wakes_add(w, WAKE_WATCH, watch_fd(l->watch)) &&
+           wakes_add(w, WAKE_SIGNAL, l->signal_fd);
 }
 
 static bool
-watch_prober(const struct loop *l, zmq_pollitem_t *item)
+watch_prober(const struct loop *l, struct wakes *w)
 {
     const struct prober *p = l->registry->prober;
-    item->fd = prober_fd(p);
-    item->events = ZMQ_POLLIN;
-    if (prober_wants_to_write(p)) {
-        item->events |= ZMQ_POLLOUT;
+    struct prober_stats stats;
+    prober_stats(p, &stats);
+    return wakes_prober(w, prober_fd(p), stats.starts,
+                        prober_wants_to_write(p));
+}
+
+/* Sleeps until there is something to do. */
+static bool
+doze(const struct loop *l, const struct beats *b, struct wakes *w)
+{
+    bool is_busy = b->is_saving || router_has_more(l->router) ||
+                   l->commands->slice_count > 0;
+    int wait_ms = is_busy ? 0 : patience(l, b, clock_boot_ns());
+    if (!watch_prober(l, w) || !wakes_wait(w, wait_ms)) {
+        return false;
     }
-    return item->fd >= 0;
+    if (wakes_has(w, WAKE_WORKERS)) {
+        router_look(l->router, ROUTER_WORKERS);
+    }
+    if (wakes_has(w, WAKE_OPERATORS)) {
+        router_look(l->router, ROUTER_OPERATORS);
+    }
+    return true;
+}
+
+/* One turn; false when the daemon should end, and `status` says how. */
+static bool
+turn(struct loop *l, struct beats *b, const struct wakes *w, int *status)
+{
+    int64_t now_ns = clock_boot_ns();
+    if (wakes_has(w, WAKE_SIGNAL) && take_signal(l, now_ns)) {
+        return false;
+    }
+    registry_advance(l->registry, now_ns);
+    if (wakes_has(w, WAKE_WATCH)) {
+        bury(l, now_ns);
+    }
+    registry_probe(l->registry, now_ns);
+    registry_publish(l->registry);
+    router_turn(l->router, now_ns, TURN_MESSAGES);
+    if (commands_slice(l->commands, now_ns)) {
+        router_flush(l->router);
+    }
+    if (wakes_has(w, WAKE_STORE)) {
+        take_stored(l, now_ns);
+    }
+    beat(l, b, now_ns);
+    *status = has_memory(b, now_ns) ? 0 : 1;
+    return *status == 0;
 }
 
 int
 loop_run(struct loop *l)
 {
     struct beats b = {.watchdog_every_ns = notify_watchdog_ns()};
-    zmq_pollitem_t items[] = {
-        {.socket = l->sockets->worker, .events = ZMQ_POLLIN},
-        {.socket = l->sockets->operator_, .events = ZMQ_POLLIN},
-        {.fd = store_fd(l->registry->store), .events = ZMQ_POLLIN},
-        {.fd = watch_fd(l->watch), .events = ZMQ_POLLIN},
-        {.fd = l->signal_fd, .events = ZMQ_POLLIN},
-        {.events = ZMQ_POLLIN}}; /* the prober's, while there is one */
-    for (;;) {
-        int64_t now_ns = clock_boot_ns();
-        if ((items[4].revents != 0 && take_signal(l, now_ns))) {
-            return 0;
-        }
-        registry_advance(l->registry, now_ns);
-        if (items[3].revents != 0) {
-            bury(l, now_ns);
-        }
-        registry_probe(l->registry, now_ns);
-        registry_publish(l->registry);
-        bool has_more = router_turn(l->router, now_ns, TURN_MESSAGES);
-        if (commands_slice(l->commands, now_ns)) {
-            router_flush(l->router);
-            has_more = true;
-        }
-        if (items[2].revents != 0) {
-            take_stored(l, now_ns);
-        }
-        beat(l, &b, now_ns);
-        if (!has_memory(&b, now_ns)) {
-            return 1;
-        }
-        has_more = has_more || b.is_saving;
-        long wait_ms = has_more ? 0 : patience(l, &b, clock_boot_ns());
-        int watched = watch_prober(l, &items[5]) ? 6 : 5;
-        if (zmq_poll(items, watched, wait_ms) < 0 && zmq_errno() != EINTR) {
-            log_line(LOG_ERROR, "ending: poll: %s", zmq_strerror(zmq_errno()));
-            return 1;
-        }
+    struct wakes w;
+    int status = 0;
+    bool can_wait = open_wakes(l, &w);
+    while (can_wait && turn(l, &b, &w, &status)) {
+        can_wait = doze(l, &b, &w);
     }
+    if (!can_wait) {
+        log_line(LOG_ERROR, "ending: epoll: %s", strerror(errno));
+        status = 1;
+    }
+    wakes_close(&w);
+    return status;
 }

@@ -28,6 +28,7 @@ struct reply_answer {
 struct reply {
     struct reply *next; /* of those that wait */
     void *socket;
+    unsigned door; /* the router's name for it */
     struct reply_frame route[REPLY_ROUTE_MAX];
     size_t route_count;
     struct reply_answer *answers;

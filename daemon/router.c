@@ -22,9 +22,10 @@ struct name {
 
 struct router {
     struct commands *commands;
-    void *sockets[2];      /* worker, operator */
-    struct reply *reply;   /* the one being written */
-    struct reply *waiting; /* oldest first */
+    void *sockets[ROUTER_DOORS];
+    bool may_have[ROUTER_DOORS]; /* there may be a message */
+    struct reply *reply;         /* the one being written */
+    struct reply *waiting;       /* oldest first */
     struct reply **last;
     struct router_stats stats;
     struct name names[NAMES];
@@ -39,8 +40,10 @@ router_open(struct commands *commands, void *worker, void *operator_)
         return NULL;
     }
     r->commands = commands;
-    r->sockets[0] = worker;
-    r->sockets[1] = operator_;
+    r->sockets[ROUTER_WORKERS] = worker;
+    r->sockets[ROUTER_OPERATORS] = operator_;
+    r->may_have[ROUTER_WORKERS] = true;
+    r->may_have[ROUTER_OPERATORS] = true;
     r->last = &r->waiting;
     r->reply = reply_new();
     if (r->reply == NULL) {
@@ -167,6 +170,14 @@ wait(struct router *r)
     r->reply = fresh;
 }
 
+/* Sending acts on what the socket's ZMQ_FD would have told. */
+static void
+send(struct router *r, const struct reply *reply)
+{
+    r->stats.unsent += !reply_send(reply);
+    r->may_have[reply->door] = true;
+}
+
 static void
 answer(struct router *r)
 {
@@ -176,8 +187,8 @@ answer(struct router *r)
     }
     if (!reply_is_whole(r->reply, r->commands->registry->saved)) {
         wait(r);
-    } else if (!reply_send(r->reply)) {
-        r->stats.unsent++;
+    } else {
+        send(r, r->reply);
     }
 }
 
@@ -187,6 +198,7 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
     struct peer peer;
     reply_clear(r->reply);
     r->reply->socket = r->sockets[door];
+    r->reply->door = door;
     unsigned count = receive(r, r->sockets[door]);
     if (count == 0) {
         return false;
@@ -195,7 +207,7 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
     unsigned first = count <= FRAMES_MAX ? take_route(r, count) : 0;
     /* After a poll libzmq's own frame has lost the address; the last always has
      * it. */
-    identify(r, &r->frames[kept - 1], door == 1, &peer);
+    identify(r, &r->frames[kept - 1], door == ROUTER_OPERATORS, &peer);
     meter_heard(zmq_msg_get(&r->frames[kept - 1], ZMQ_SRCFD));
     r->stats.messages++;
     r->stats.faulty += first == 0;
@@ -212,18 +224,26 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
     return true;
 }
 
+void
+router_look(struct router *r, enum router_door door)
+{
+    r->may_have[door] = true;
+}
+
 bool
+router_has_more(const struct router *r)
+{
+    return r->may_have[ROUTER_WORKERS] || r->may_have[ROUTER_OPERATORS];
+}
+
+void
 router_turn(struct router *r, int64_t now_ns, unsigned most)
 {
-    bool has_more = false;
-    for (unsigned door = 0; door < 2; door++) {
-        unsigned n = 0;
-        while (n < most && take_message(r, door, now_ns)) {
-            n++;
+    for (unsigned door = 0; door < ROUTER_DOORS; door++) {
+        for (unsigned n = 0; r->may_have[door] && n < most; n++) {
+            r->may_have[door] = take_message(r, door, now_ns);
         }
-        has_more = has_more || n == most;
     }
-    return has_more;
 }
 
 void
@@ -237,7 +257,7 @@ router_flush(struct router *r)
             continue;
         }
         *link = one->next;
-        r->stats.unsent += !reply_send(one);
+        send(r, one);
         r->stats.waiting--;
         commands_drop(r->commands, one);
         reply_free(&one);

@@ -8,6 +8,8 @@
 
 struct router;
 
+enum router_door { ROUTER_WORKERS, ROUTER_OPERATORS, ROUTER_DOORS };
+
 struct router_stats {
     uint64_t messages;
     uint64_t faulty;  /* dropped whole */
@@ -20,9 +22,14 @@ struct router_stats {
 struct router *router_open(struct commands *commands, void *worker,
                            void *operator_);
 void router_close(struct router **r);
-/* Handles at most `most` messages of each endpoint; true when there may be
- * more. */
-bool router_turn(struct router *r, int64_t now_ns, unsigned most);
+/* An endpoint's socket wants to be looked at: its ZMQ_FD was readable. That is told
+ * once, and a socket that was sent on may have swallowed it, so an endpoint is
+ * looked at until it has nothing, and again after each answer. */
+void router_look(struct router *r, enum router_door door);
+/* Handles at most `most` messages of each endpoint that is to be looked at. */
+void router_turn(struct router *r, int64_t now_ns, unsigned most);
+/* True while one is: nothing may be slept on. */
+bool router_has_more(const struct router *r);
 /* After registry_stored: fills, fails, sends what waited. */
 void router_stored(struct router *r, const struct store_done *done);
 /* Sends what has become whole. */

@@ -122,6 +122,14 @@ sockets_open(struct sockets *s, const struct rundir *dir, struct handed *handed,
     return true;
 }
 
+int
+sockets_fd(void *socket)
+{
+    int fd = -1;
+    size_t size = sizeof(fd);
+    return zmq_getsockopt(socket, ZMQ_FD, &fd, &size) == 0 ? fd : -1;
+}
+
 void
 sockets_close(struct sockets *s, const struct rundir *dir)
 {

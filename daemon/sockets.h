@@ -18,6 +18,9 @@ struct sockets {
 /* Listens at the sockets in `handed`, and makes those that are missing. */
 bool sockets_open(struct sockets *s, const struct rundir *dir,
                   struct handed *handed, struct bk_text *error);
+/* Readable when `socket` wants to be looked at (ZMQ_FD: see zmq_getsockopt(3)); -1
+ * when there is no such thing. */
+int sockets_fd(void *socket);
 /* Gives what is queued for sending a moment, removes the files it made. */
 void sockets_close(struct sockets *s, const struct rundir *dir);
 
