@@ -5,6 +5,7 @@
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/options.h"
+#include "client/ring_tell.h"
 #include "client/tally.h"
 #include "core/backoff.h"
 #include <errno.h>
@@ -63,6 +64,8 @@ world_free(struct world **world)
 
     if (w == NULL)
         return;
+    lanes_fini(&w->lanes);
+    ring_link_fini(&w->ring_link);
     session_fini(&w->session);
     local_fini(&w->local);
     attach_fini(&w->attach);
@@ -82,7 +85,8 @@ world_new(void)
     w->life = (uint32_t)(random >> 32) | 1;
     atomic_init(&w->random, random);
     if (attach_init(&w->attach) && session_init(&w->session, random) &&
-        local_init(&w->local) && pthread_mutex_init(&w->names_lock, NULL) == 0)
+        ring_link_init(&w->ring_link) && local_init(&w->local) &&
+        pthread_mutex_init(&w->names_lock, NULL) == 0)
         return w;
     world_free(&w);
     return NULL;
@@ -103,10 +107,12 @@ renew(struct breaker *b)
     w->before = before;
     if (before != NULL) {
         transport_abandon(&before->session.transport);
+        ring_link_abandon(&before->ring_link);
         tally_forget(b);
     }
     atomic_store_explicit(&w->tally_due_ns, clock_coarse_ns() + TALLY_NS,
                           memory_order_relaxed);
+    b->serial = lane_serial();
     atomic_store_explicit(&b->world, w, memory_order_release);
     return true;
 }
@@ -216,6 +222,7 @@ tell_the_rest(struct breaker *b)
     if (b->mode == BREAKER_MODE_LOCAL)
         return;
     b->tells_later = false; /* there is no later */
+    ring_rescue(b);
     tally_send(b);
     session_flush(b, deadline_ns);
     /* The first tally of a short life finds no connection yet. */

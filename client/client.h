@@ -8,9 +8,11 @@
 #include "client/attach.h"
 #include "client/call_numbers.h"
 #include "client/fork_page.h"
+#include "client/lane.h"
 #include "client/local.h"
 #include "client/log.h"
 #include "client/names.h"
+#include "client/ring_link.h"
 #include "client/session.h"
 
 /* Who is in charge. */
@@ -33,6 +35,8 @@ struct world {
     uint32_t life; /* random, not 0: names this process in permits */
     struct attach attach;
     struct session session;
+    struct ring_link ring_link;
+    struct lanes lanes;
     struct local local;
     struct log_memory log;
     struct numbers numbers;
@@ -50,11 +54,13 @@ struct breaker {
     struct fork_page *page;
     _Atomic(struct view *) view;
     _Atomic(struct world *) world;
+    uint64_t serial; /* of the handle in this process: see lane.h */
     enum breaker_mode mode;
     enum breaker_fail fail;
     const struct transport_kind *transport;
     int64_t deadline_ns;
     bool tells_later; /* BREAKER_TELL_LATER */
+    bool has_rings;   /* tells by ring where it can */
     struct names names;
     uint32_t view_serial; /* under the attach lock */
     struct places places;

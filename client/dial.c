@@ -28,10 +28,10 @@ blame_host(struct cause *cause, int error)
 }
 
 int
-dial_socket(ino_t *inode, struct cause *cause)
+dial_socket(int type, ino_t *inode, struct cause *cause)
 {
     int fd = transport_raise(
-        socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+        socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     int room = SEND_BUFFER;
     struct stat st;
 

@@ -7,8 +7,8 @@
 #include "client/cause.h"
 #include <sys/types.h>
 
-/* -1 and the cause: the host has none to give. The inode tells it from others. */
-int dial_socket(ino_t *inode, struct cause *cause);
+/* `type`: SOCK_STREAM or SOCK_SEQPACKET. -1 and the cause: the host has none to give. The inode tells it from others. */
+int dial_socket(int type, ino_t *inode, struct cause *cause);
 /* Connects at once or not at all. False with CAUSE_NONE when nobody is there, with the
  * cause when something is in the way. */
 bool dial_connect(int fd, const char *path, struct cause *cause);

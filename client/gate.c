@@ -146,3 +146,10 @@ gate_ask(struct breaker *b, struct breaker_service *s, bool needs_token,
     }
     return GATE_ASK;
 }
+
+int64_t
+gate_believes_until(struct breaker_service *s)
+{
+    return atomic_load_explicit(&s->generation_ns, memory_order_relaxed) +
+           GENERATION_KEPT_NS;
+}

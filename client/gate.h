@@ -20,5 +20,8 @@ enum gate_answer {
 enum gate_answer gate_ask(struct breaker *b, struct breaker_service *s,
                           bool needs_token, int64_t coarse_ns,
                           struct breaker_permit *permit);
+/* On the coarse clock: how long the generation that a call was let through with goes
+ * with the word it was read from. */
+int64_t gate_believes_until(struct breaker_service *s);
 
 #endif

@@ -89,7 +89,7 @@ names_add(struct names *n, struct breaker *client, const char *name, size_t len,
     s->client = client;
     memcpy(s->name, name, len);
     s->name_len = len;
-    n->count++;
+    s->index = n->count++;
     /* Both pair with acquires: the list's readers and the searchers. */
     s->next = atomic_load_explicit(&n->newest, memory_order_relaxed);
     atomic_store_explicit(&n->newest, s, memory_order_release);

@@ -11,6 +11,7 @@
 /* Hot fields first: an acquire from shared memory touches one cache line. */
 struct breaker_service {
     _Alignas(64) struct breaker *client;
+    uint32_t index; /* 0, 1, 2, ... in the order they were heard of */
     /* Where the name lies: view's serial 24 bits, slot's incarnation 8, slot
      * 32; 0: not known. */
     _Atomic uint64_t place;

@@ -18,6 +18,8 @@ static const struct choice modes = {
     "BREAKERD_MODE", "auto, zmq, local", {"auto", "zmq", "local"}, 3};
 static const struct choice fails = {
     "BREAKERD_FAIL", "local, open, closed", {"local", "open", "closed"}, 3};
+static const struct choice rings = {
+    "BREAKERD_RING", "on, off", {"on", "off"}, 2};
 static const struct choice transports = {
     "BREAKERD_TRANSPORT", "zmtp, libzmq", {"zmtp", "libzmq"}, 2};
 
@@ -139,7 +141,9 @@ options_environment(struct breaker *b)
 
     check(b, &modes);
     check(b, &fails);
+    check(b, &rings);
     check(b, &transports);
+    b->has_rings = b->mode == BREAKER_MODE_AUTO && look_up(&rings) != 2;
     b->transport =
         look_up(&transports) == 2 ? &transport_libzmq : &transport_zmtp;
     for (size_t row = 0; row < bk_env_count(); row++) {

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "client/clock.h"
 #include "client/home.h"
+#include "client/ring_tell.h"
 #include "client/tally.h"
 #include "core/wire.h"
 #include <string.h>
@@ -122,6 +123,8 @@ tell(struct breaker *b, const struct told *item, uint64_t home,
         return keep(b, item);
     if (wants_answer)
         return confirm(b, item, now_ns);
+    if (ring_tell(b, item))
+        return BREAKER_DONE;
     if (take_up(b, item, &answer))
         return answer;
     return item->id != 0 ? keep(b, item) : report_locally(b, item);
@@ -214,6 +217,9 @@ breaker_report(struct breaker_permit *permit, enum breaker_outcome outcome,
 {
     struct breaker_details details = BREAKER_DETAILS_INIT;
 
+    if (outcome == BREAKER_SUCCESS && permit != NULL &&
+        permit->service != NULL && ring_tell_success(permit, latency_us))
+        return BREAKER_DONE;
     details.latency_us = latency_us;
     return breaker_report_with(permit, outcome, &details);
 }
@@ -249,6 +255,8 @@ give_back(struct breaker *b, uint64_t id, uint64_t home)
             return BREAKER_STALE;
         return name_applied(applied);
     }
+    if (client_daemon_in_charge(b, clock_mono_ns()) && ring_tell(b, &item))
+        return BREAKER_DONE;
     return take_up(b, &item, &answer) ? answer : keep(b, &item);
 }
 

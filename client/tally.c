@@ -85,6 +85,7 @@ tally_send(struct breaker *b)
 {
     struct batch batch;
 
+    lanes_collect(&client_world(b)->lanes);
     batch.client = b;
     batch.count = 0;
     bk_text_init(&batch.text, batch.lines, sizeof batch.lines);
@@ -124,6 +125,7 @@ tally_pending(struct breaker *b)
 {
     uint64_t sum = 0;
 
+    lanes_collect(&client_world(b)->lanes);
     for (struct breaker_service *s = newest(b); s != NULL; s = s->next) {
         sum += atomic_load_explicit(&s->allowed, memory_order_relaxed);
         for (int reason = 0; reason < BK_DENY_COUNT; reason++)

@@ -148,7 +148,7 @@ try_to_connect(struct own *o, int64_t now_ns)
     bool has_socket;
 
     o->trouble.code = CAUSE_NONE;
-    o->fd = dial_socket(&o->inode, &o->trouble);
+    o->fd = dial_socket(SOCK_STREAM, &o->inode, &o->trouble);
     has_socket = o->fd >= 0;
     if (!has_socket || !dial_connect(o->fd, o->place.path, &o->trouble) ||
         !say_who(o->fd)) {

@@ -180,6 +180,12 @@ struct bk_report {
 enum bk_error bk_fleet_report(struct bk_fleet *f, int64_t now_ns,
                               const struct bk_report *report,
                               enum bk_applied *answer);
+/* The same of the service that was read in slot `slot` of the segment, where it had
+ * this incarnation (its low bits); name and length are not looked at. Unknown when
+ * another service lies there by now. */
+enum bk_applied bk_fleet_report_at(struct bk_fleet *f, int64_t now_ns,
+                                   uint32_t slot, uint8_t incarnation,
+                                   const struct bk_report *report);
 
 struct bk_retry {
     const char *name;

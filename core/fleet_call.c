@@ -286,22 +286,13 @@ makes_service(const struct bk_report *r)
     return r->permit == 0 && (r->is_current || r->generation == 0);
 }
 
-enum bk_error
-bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
-                enum bk_applied *answer)
+/* Of a service that is there, its deadlines passed. */
+static enum bk_applied
+report_of(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
+          const struct bk_report *r)
 {
-    now_ns = bk_fleet_clamp(f, now_ns);
-    *answer = BK_UNKNOWN;
-    uint32_t slot = bk_fleet_find(f, r->name, r->name_len);
-    if (slot == BK_NO_SLOT && !makes_service(r) &&
-        bk_name_is_valid(r->name, r->name_len) &&
-        bk_fleet_route(f, r->name, r->name_len) == NULL) {
-        return BK_OK;
-    }
-    enum bk_error error =
-        bk_fleet_reach(f, now_ns, r->name, r->name_len, &slot);
-    if (error != BK_OK || !is_known(f, slot, r)) {
-        return error;
+    if (!is_known(f, slot, r)) {
+        return BK_UNKNOWN;
     }
     struct bk_event event = {.kind = BK_EV_REPORT, .now_ns = now_ns};
     event.u.report.outcome = r->outcome;
@@ -320,8 +311,42 @@ bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
         put_evidence(&f->services[slot], r, now_ns);
     }
     bk_fleet_settle(f, slot);
-    *answer = fx.applied;
-    return BK_OK;
+    return fx.applied;
+}
+
+enum bk_error
+bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
+                enum bk_applied *answer)
+{
+    now_ns = bk_fleet_clamp(f, now_ns);
+    *answer = BK_UNKNOWN;
+    uint32_t slot = bk_fleet_find(f, r->name, r->name_len);
+    if (slot == BK_NO_SLOT && !makes_service(r) &&
+        bk_name_is_valid(r->name, r->name_len) &&
+        bk_fleet_route(f, r->name, r->name_len) == NULL) {
+        return BK_OK;
+    }
+    enum bk_error error =
+        bk_fleet_reach(f, now_ns, r->name, r->name_len, &slot);
+    if (error == BK_OK) {
+        *answer = report_of(f, now_ns, slot, r);
+    }
+    return error;
+}
+
+enum bk_applied
+bk_fleet_report_at(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
+                   uint8_t incarnation, const struct bk_report *r)
+{
+    now_ns = bk_fleet_clamp(f, now_ns);
+    const struct bk_service *s =
+        slot < f->limits.services ? bk_fleet_service(f, slot) : NULL;
+    if (s == NULL || (uint8_t)s->incarnation != incarnation) {
+        return BK_UNKNOWN;
+    }
+    bk_fleet_catch_up(f, slot, now_ns);
+    f->services[slot].used_ns = now_ns;
+    return report_of(f, now_ns, slot, r);
 }
 
 /* ---- retry ---- */

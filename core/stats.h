@@ -84,6 +84,10 @@ void bk_stats_set(struct bk_stats *s, size_t word, uint64_t value);
     X(lines_malformed, "lines that are no command")                         \
     X(lines_forbidden, "operators' commands that came from workers")        \
     X(reports_dropped, "reports and tallies that could not be taken in")    \
+    X(rings, "workers' rings now")                                          \
+    X(rings_refused, "rings not taken, or let go for a fault")              \
+    X(ring_items, "outcomes and returned permits that came by ring")        \
+    X(ring_items_unknown, "of those, about what is not there any more")     \
     X(replies_unsent, "replies whose peer was gone or did not read")        \
     X(replies_waiting, "replies that wait for the disk now")                \
     X(replies_refused, "replies dropped because too many waited")           \

@@ -33,6 +33,7 @@ struct commands_slice {
 struct commands {
     struct registry *registry;
     struct watch *watch;
+    struct rings *rings;
     const struct rundir *dir;
     struct commands_slice slices[COMMANDS_SLICES];
     unsigned slice_count;

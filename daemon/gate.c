@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/gate.h"
+#include "daemon/listen.h"
 #include "daemon/log.h"
 #include "daemon/meter.h"
 #include <dirent.h>
@@ -11,12 +12,9 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
 /* Descriptors above this are never handed to libzmq. */
 #define FD_MAX 16384
 /* Left free for SQLite's files, process watches, and the unforeseen. */
@@ -45,59 +43,14 @@ raw_close(int fd)
     return (int)syscall(SYS_close, fd);
 }
 
-/* A socket left over by a killed daemon goes; anything else is not ours. */
-static bool
-clear_path(const char *path, struct bk_text *error)
-{
-    struct stat st;
-    if (lstat(path, &st) != 0) {
-        return errno == ENOENT || rundir_fail(error, "look at", path, errno);
-    }
-    if (!S_ISSOCK(st.st_mode)) {
-        return rundir_fail(error, "listen at", path, EEXIST);
-    }
-    return unlink(path) == 0 ||
-           rundir_fail(error, "remove the old", path, errno);
-}
-
 int
 gate_listen(const struct rundir *r, enum gate_door door, const char *name,
             mode_t mode, struct bk_text *error)
 {
-    char path[PATH_MAX];
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!rundir_file(r, name, path) ||
-        strlen(path) >= sizeof(address.sun_path)) {
-        bk_text_put(error, r->path);
-        bk_text_put(error, " is too long a name for sockets (107 octets with "
-                           "the file's); choose a shorter one with --dir");
-        return -1;
+    int fd = listen_at(r, name, SOCK_STREAM, mode, error);
+    if (fd >= 0) {
+        gate_adopt(door, fd);
     }
-    if (!clear_path(path, error)) {
-        return -1;
-    }
-    memcpy(address.sun_path, path, strlen(path) + 1);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    /* Nobody may connect before the mode is right: bind under a closed umask. */
-    mode_t before = umask(0177);
-    bool ok = fd >= 0 &&
-              bind(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
-    int number = errno;
-    umask(before);
-    if (!ok) {
-        rundir_fail(error, "listen at", path, number);
-    } else if (!rundir_protect(r, path, mode, error)) {
-        ok = false;
-    } else if (listen(fd, BACKLOG) != 0) {
-        ok = rundir_fail(error, "listen at", path, errno);
-    }
-    if (!ok) {
-        if (fd >= 0) {
-            raw_close(fd);
-        }
-        return -1;
-    }
-    gate_adopt(door, fd);
     return fd;
 }
 

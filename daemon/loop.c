@@ -87,6 +87,7 @@ bury(struct loop *l, int64_t now_ns)
 {
     uint32_t pid;
     while ((pid = watch_next_dead(l->watch)) != 0) {
+        rings_bury(l->rings, now_ns, pid);
         while (!bk_fleet_process_died(l->registry->fleet, now_ns, pid)) {
             registry_note(l->registry, now_ns, NULL, NULL);
         }
@@ -157,6 +158,8 @@ patience(const struct loop *l, const struct beats *b, int64_t now_ns)
     int64_t probe_ns = prober_deadline(l->registry->prober);
     due_ns = b->save_ns < due_ns ? b->save_ns : due_ns;
     due_ns = probe_ns < due_ns ? probe_ns : due_ns;
+    int64_t look_ns = rings_deadline(l->rings);
+    due_ns = look_ns < due_ns ? look_ns : due_ns;
     return due_ns > now_ns ? (int)bk_ms_up(due_ns - now_ns) : 0;
 }
 
@@ -169,6 +172,7 @@ open_wakes(const struct loop *l, struct wakes *w)
            wakes_add(w, WAKE_OPERATORS, sockets_fd(l->sockets->operator_)) &&
            wakes_add(w, WAKE_STORE, store_fd(l->registry->store)) &&
            wakes_add(w, WAKE_WATCH, watch_fd(l->watch)) &&
+           wakes_add(w, WAKE_RINGS, rings_fd(l->rings)) &&
            wakes_add(w, WAKE_SIGNAL, l->signal_fd);
 }
 
@@ -187,7 +191,7 @@ static bool
 doze(const struct loop *l, const struct beats *b, struct wakes *w)
 {
     bool is_busy = b->is_saving || router_has_more(l->router) ||
-                   l->commands->slice_count > 0;
+                   rings_has_more(l->rings) || l->commands->slice_count > 0;
     int wait_ms = is_busy ? 0 : patience(l, b, clock_boot_ns());
     if (!watch_prober(l, w) || !wakes_wait(w, wait_ms)) {
         return false;
@@ -214,6 +218,7 @@ turn(struct loop *l, struct beats *b, const struct wakes *w, int *status)
         bury(l, now_ns);
     }
     registry_probe(l->registry, now_ns);
+    rings_turn(l->rings, now_ns, wakes_has(w, WAKE_RINGS));
     registry_publish(l->registry);
     router_turn(l->router, now_ns, TURN_MESSAGES);
     if (commands_slice(l->commands, now_ns)) {

@@ -4,6 +4,7 @@
  *
  * The daemon's one loop: everything that decides happens here, nothing here
  * waits for a disk or a network. */
+#include "daemon/rings.h"
 #include "daemon/router.h"
 #include "daemon/sockets.h"
 
@@ -12,6 +13,7 @@ struct loop {
     struct router *router;
     struct commands *commands;
     struct watch *watch;
+    struct rings *rings;
     struct sockets *sockets;
     int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
 };

@@ -219,11 +219,16 @@ open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
     if (!registry_open(r, dir, clock_boot_ns(), error)) {
         return false;
     }
+    l->rings = rings_open(r, l->watch, dir, watch_room(), error);
+    if (l->rings == NULL) {
+        return false;
+    }
     watch_holders(r, l->watch);
     registry_publish(r);
     await_first_save(r);
     l->commands->registry = r;
     l->commands->watch = l->watch;
+    l->commands->rings = l->rings;
     l->commands->dir = dir;
     l->router =
         router_open(l->commands, l->sockets->worker, l->sockets->operator_);
@@ -239,7 +244,9 @@ close_parts(struct loop *l, const struct rundir *dir)
 {
     struct registry *r = l->registry;
     router_close(&l->router);
+    rings_close(&l->rings, dir, clock_boot_ns());
     if (r->fleet != NULL && r->publish != NULL && r->store != NULL) {
+        registry_publish(r);
         registry_save_last(r, clock_boot_ns());
     }
     store_close(&r->store, SAVE_DEADLINE_MS);

@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 #include "daemon/meter.h"
 #include "daemon/orders.h"
+#include "daemon/rings.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -209,6 +210,9 @@ take_message(struct router *r, unsigned door, int64_t now_ns)
      * it. */
     identify(r, &r->frames[kept - 1], door == ROUTER_OPERATORS, &peer);
     meter_heard(zmq_msg_get(&r->frames[kept - 1], ZMQ_SRCFD));
+    if (peer.pid != 0) {
+        rings_take_of(r->commands->rings, now_ns, peer.pid);
+    }
     r->stats.messages++;
     r->stats.faulty += first == 0;
     for (unsigned i = first; first > 0 && i < count; i++) {

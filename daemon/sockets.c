@@ -58,8 +58,8 @@ configure(void *socket, int type, int fd)
 
 /* The listening descriptor; -1 and a sentence. */
 static int
-listen_at(struct sockets *s, const struct rundir *dir, enum gate_door door,
-          struct handed *handed, struct bk_text *error)
+listen_for(struct sockets *s, const struct rundir *dir, enum gate_door door,
+           struct handed *handed, struct bk_text *error)
 {
     const char *name = doors[door].name;
     int fd = handed_take(handed, dir->path, name);
@@ -79,7 +79,7 @@ open_door(struct sockets *s, const struct rundir *dir, enum gate_door door,
 {
     char path[PATH_MAX];
     char endpoint[PATH_MAX + 8];
-    int fd = listen_at(s, dir, door, handed, error);
+    int fd = listen_for(s, dir, door, handed, error);
     if (fd < 0) {
         return NULL;
     }

@@ -55,6 +55,17 @@ take_prober(const struct prober *prober, struct bk_totals *out)
     out->webhooks_dropped = stats.webhooks_dropped;
 }
 
+static void
+take_rings(const struct rings *rings, struct bk_totals *out)
+{
+    struct rings_stats stats;
+    rings_stats(rings, &stats);
+    out->rings = stats.rings;
+    out->rings_refused = stats.refused;
+    out->ring_items = stats.items;
+    out->ring_items_unknown = stats.unknown;
+}
+
 void
 totals_collect(const struct loop *l, int64_t now_ns, struct bk_totals *out)
 {
@@ -68,4 +79,5 @@ totals_collect(const struct loop *l, int64_t now_ns, struct bk_totals *out)
     take_router(l->router, out);
     take_store(l->registry, now_ns, out);
     take_prober(l->registry->prober, out);
+    take_rings(l->rings, out);
 }

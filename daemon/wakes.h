@@ -13,6 +13,7 @@ enum wake {
     WAKE_OPERATORS,
     WAKE_STORE,
     WAKE_WATCH,
+    WAKE_RINGS,
     WAKE_SIGNAL,
     WAKE_PROBER,
     WAKES

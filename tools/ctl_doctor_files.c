@@ -170,6 +170,7 @@ static const struct {
     {"worker.sock", 0660, DOCTOR_FAIL, "workers ask"},
     {"operator.sock", 0600, DOCTOR_WARN, "operators order"},
     {"events.sock", 0660, DOCTOR_WARN, "events are told"},
+    {"ring.sock", 0660, DOCTOR_WARN, "workers share their rings"},
 };
 
 /* A daemon that hangs still holds its lock; one of another pid namespace can only

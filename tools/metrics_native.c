@@ -31,6 +31,10 @@ METRICS_VALUE(protocol_errors, i == 0   ? scene->totals.messages_faulty
                                : i == 1 ? scene->totals.lines_malformed
                                         : scene->totals.lines_forbidden)
 METRICS_VALUE(reports_dropped, scene->totals.reports_dropped)
+METRICS_VALUE(rings, scene->totals.rings)
+METRICS_VALUE(rings_refused, scene->totals.rings_refused)
+METRICS_VALUE(ring_items, scene->totals.ring_items)
+METRICS_VALUE(ring_items_unknown, scene->totals.ring_items_unknown)
 METRICS_VALUE(replies_waiting, scene->totals.replies_waiting)
 METRICS_VALUE(replies_unsent, scene->totals.replies_unsent)
 METRICS_VALUE(replies_refused, scene->totals.replies_refused)
@@ -201,6 +205,16 @@ static const struct metrics_family families[] = {
      "What was no good: whole messages, single lines, and operators' commands from workers."},
     {"breakerd_reports_dropped_total", COUNTER, DAEMON, WHOLE, NULL,
      reports_dropped, NULL, "Reports and tallies that could not be taken in."},
+    {"breakerd_rings", GAUGE, LIFE, WHOLE, NULL, rings, NULL,
+     "Rings in shared memory by which workers' threads report."},
+    {"breakerd_rings_refused_total", COUNTER, DAEMON, WHOLE, NULL,
+     rings_refused, NULL,
+     "Rings that were not taken, or let go for what was in them."},
+    {"breakerd_ring_items_total", COUNTER, DAEMON, WHOLE, NULL, ring_items,
+     NULL, "Outcomes and returned permits that came by ring."},
+    {"breakerd_ring_items_unknown_total", COUNTER, DAEMON, WHOLE, NULL,
+     ring_items_unknown, NULL,
+     "Of those, the ones about a service that is not there any more."},
     {"breakerd_replies_waiting", GAUGE, LIFE, WHOLE, NULL, replies_waiting,
      NULL, "Replies that wait for the disk."},
     {"breakerd_replies_unsent_total", COUNTER, DAEMON, WHOLE, NULL,

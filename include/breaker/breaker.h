@@ -256,7 +256,7 @@ struct breaker_stats {
 
 /* Opens a handle; `options` may be NULL and is copied. Does not need a daemon and
  * starts no thread; the first question to the daemon opens one descriptor (with
- * BREAKERD_TRANSPORT=libzmq, six and two threads). NULL when an option is bad or
+ * BREAKERD_TRANSPORT=libzmq, six and two threads), the first report one. NULL when an option is bad or
  * memory is out: breaker_error_text(). One handle a process is enough. */
 BREAKER_API BREAKER_NODISCARD struct breaker *
 breaker_open(const struct breaker_options *options);
@@ -300,8 +300,9 @@ breaker_acquire_now(struct breaker_service *service,
                     struct breaker_permit *permit);
 
 /* What came of the call. `latency_us` in microseconds, -1 when not known. Does
- * not wait for an answer: reports reach the daemon in the order given here. A
- * handle's first makes the connection and gives it 20 ms; with BREAKER_TELL_LATER
+ * not wait for an answer: reports reach the daemon in the order given here,
+ * usually through shared memory: some stores, no system call. Where they have to be
+ * sent, a handle's first makes the connection and gives it 20 ms; with BREAKER_TELL_LATER
  * no report or release waits for anything. Returns BREAKER_DONE, BREAKER_QUEUED,
  * BREAKER_STALE for a permit that is settled or was denied, the
  * answer where it is known at once (local machine), or a negative error. */

@@ -1,0 +1,134 @@
+#ifndef CLIENT_LANE_H
+#define CLIENT_LANE_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What one thread keeps of a handle for itself, so that a call from shared memory
+ * touches nothing that another thread writes: where the services' words lie and
+ * what they said, how many calls it let through, and the ring it reports by. */
+#include "client/attach.h"
+#include "client/names.h"
+#include "core/ring.h"
+
+/* For what is done a million times a second: it has no array that could overflow. */
+#if defined(__has_attribute)
+#if __has_attribute(no_stack_protector)
+#define LANE_HOT __attribute__((no_stack_protector))
+#endif
+#endif
+#ifndef LANE_HOT
+#define LANE_HOT
+#endif
+
+#define LANE_CHUNK 64 /* services */
+#define LANE_CHUNKS (BREAKER_SERVICES_MAX / LANE_CHUNK)
+/* Rings of one process; further threads send what they have to tell. */
+#define LANE_RINGS 64
+
+/* What the thread knows of a service: one cache line. */
+struct lane_entry {
+    const _Atomic uint64_t *word; /* NULL: it is not known where it lies */
+    uint64_t go;                  /* the word that lets calls through */
+    uint64_t generation;          /* the whole of it */
+    int64_t
+        until_ns; /* that long, on the coarse clock, the two belong together */
+    /* Written by the thread, read by who tells them: calls let through since
+     * ever, and how many of them the daemon knows. */
+    _Atomic uint64_t allowed;
+    _Atomic uint64_t told;
+    struct breaker_service *service;
+    uint32_t slot;
+    uint8_t incarnation;
+};
+
+enum lane_state {
+    LANE_HELD,  /* a thread's */
+    LANE_FREE,  /* its thread has ended: another may take it */
+    LANE_ORPHAN /* its handle is closed: the thread frees it */
+};
+
+struct lane {
+    uint64_t serial; /* of the handle in this process */
+    uint64_t home;   /* what permits of the daemon's carry */
+    int64_t tick_ns; /* the coarse clock when the mapping was last looked at */
+    struct view *view;
+    struct bk_ring *ring; /* NULL: what is told is sent */
+    uint64_t head;
+    uint64_t look_at; /* when head comes here, how much room is there? */
+    uint64_t rang_tail;
+    bool has_rung;    /* when the tail was that; it need not be rung again */
+    bool has_sent;    /* something was sent to this daemon instead */
+    uint64_t epoch;   /* of the daemon that was given the ring, or refused it */
+    int64_t again_ns; /* no ring is offered to the same one before */
+    _Atomic int state;      /* enum lane_state */
+    struct lane *next;      /* of the process's, newest first */
+    struct lane *next_mine; /* of the thread's */
+    struct breaker_service *whose[BK_RING_CELLS]; /* what lies in the ring */
+    _Atomic(struct lane_entry *) chunks[LANE_CHUNKS];
+};
+
+/* A thread's lane of the handle it used last, and all it has. Reached without a call,
+ * also in a library that is loaded late: it is small enough for that. */
+struct lane_thread {
+    uint64_t serial;
+    struct lane *lane;
+    struct lane *first;
+};
+extern _Thread_local struct lane_thread lane_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+
+/* What a handle has of them in one process. */
+struct lanes {
+    _Atomic(struct lane *) first;
+    _Atomic uint32_t rings;
+};
+
+struct breaker;
+
+/* A number for a handle in this process that no other ever had here. */
+uint64_t lane_serial(void);
+/* This thread's, made at need; NULL: no memory. */
+struct lane *lane_get(struct breaker *b);
+/* Lets go what belongs to the handle; no thread uses it any more. */
+void lanes_fini(struct lanes *lanes);
+/* Looks at the mapping: true when calls may be decided from it for this tick of the
+ * coarse clock, with nothing else that is due. */
+bool lane_look(struct breaker *b, struct lane *lane, int64_t coarse_ns);
+/* The service's entry, made at need, with its place in the lane's mapping; NULL: it
+ * does not lie there. */
+struct lane_entry *lane_place(struct lane *lane, struct breaker_service *s);
+/* The handle's mapping is `view`: places of another are forgotten. */
+void lane_follow(struct lane *lane, struct view *view);
+/* The gate has let a call through: remembers the word. */
+void lane_learn(struct breaker *b, struct breaker_service *s,
+                uint64_t generation, int64_t until_ns);
+/* Moves what threads counted for themselves to the services' own counters. */
+void lanes_collect(struct lanes *lanes);
+
+/* NULL: it has none yet, or used another handle last. */
+static inline struct lane *
+lane_mine(uint64_t serial)
+{
+    return lane_thread.serial == serial ? lane_thread.lane : NULL;
+}
+
+static inline struct lane_entry *
+lane_entry(const struct lane *lane, uint32_t index)
+{
+    struct lane_entry *chunk = atomic_load_explicit(
+        &lane->chunks[index / LANE_CHUNK], memory_order_relaxed);
+
+    return chunk != NULL ? &chunk[index % LANE_CHUNK] : NULL;
+}
+
+/* One call more that the thread let through by itself. */
+static inline void
+lane_count(struct lane_entry *entry)
+{
+    /* Pairs with the acquire in lanes_collect. */
+    atomic_store_explicit(
+        &entry->allowed,
+        atomic_load_explicit(&entry->allowed, memory_order_relaxed) + 1,
+        memory_order_release);
+}
+
+#endif

@@ -1,0 +1,139 @@
+#ifndef BK_RING_H
+#define BK_RING_H
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * A ring of outcomes in memory that one thread of a worker and the daemon share:
+ * the thread writes cells and moves the head, the daemon takes them and moves the
+ * tail (Lamport 1977). docs/rings.md draws it. To the daemon all of it is what a
+ * stranger may have written; to the worker nothing in it decides anything. */
+#include "core/fleet.h"
+#include <stdatomic.h>
+
+#define BK_RING_CELLS 256 /* a power of two */
+#define BK_RING_CELL_WORDS 8
+/* Octets of an error text: one more cell behind that of its outcome. */
+#define BK_RING_TEXT ((size_t)BK_RING_CELL_WORDS * 8)
+/* What is shared, in whole pages, wherever a page has 4096 octets. */
+#define BK_RING_BYTES ((size_t)20480)
+/* "BRKRING1"; another when the meaning of a ring changes. */
+#define BK_RING_MAGIC UINT64_C(0x31474e49524b5242)
+/* The daemon looks at a ring this often while outcomes come. */
+#define BK_RING_LOOK_NS (10 * BK_NS_PER_MS)
+
+/* What the daemon does about a ring by itself. */
+enum bk_ring_watch {
+    BK_RING_ASLEEP, /* nothing: the bell is to be rung for whatever is written */
+    BK_RING_WATCHED /* it looks every BK_RING_LOOK_NS; the bell is for what
+                       must not wait that long */
+};
+
+/* As it lies in memory: who writes a line is its owner. */
+struct bk_ring {
+    _Alignas(64) _Atomic uint64_t head; /* the worker: cells ever written */
+    _Alignas(64) _Atomic uint64_t tail; /* the daemon: cells ever taken */
+    _Atomic uint64_t watch;             /* the daemon: enum bk_ring_watch */
+    _Alignas(64) _Atomic uint64_t cells[BK_RING_CELLS][BK_RING_CELL_WORDS];
+};
+_Static_assert(sizeof(struct bk_ring) <= BK_RING_BYTES, "it fits");
+
+/* What a worker says when it hands over a ring, in one packet. Whatever else is one
+ * octet long is the bell. */
+struct bk_ring_hello {
+    uint64_t magic;
+    uint64_t fingerprint; /* of the segment whose slots are meant */
+    char worker[BK_WORKER_SIZE];
+};
+
+enum bk_ring_kind { BK_RING_REPORT, BK_RING_RELEASE, BK_RING_KIND_COUNT };
+
+/* One outcome, or a permit or token given back (then only `permit` counts). */
+struct bk_ring_item {
+    uint64_t generation;
+    uint64_t permit;    /* 0: none */
+    int64_t latency_us; /* -1: unknown */
+    uint64_t retry_after_ms;
+    uint32_t slot;       /* of the service, in the segment */
+    uint32_t attempt;    /* 0: unknown */
+    uint8_t incarnation; /* of that slot, the low bits */
+    uint8_t kind;        /* enum bk_ring_kind */
+    uint8_t outcome;     /* enum bk_outcome */
+    uint8_t text_len;    /* octets in the cell that follows; 0: there is none */
+    bool is_current;     /* no generation: the current one */
+    bool will_retry;
+};
+
+/* ---- the worker's side; one thread ---- */
+
+/* Cells that are free, when `head` is next to be written. */
+static inline uint64_t
+bk_ring_room(const struct bk_ring *ring, uint64_t head)
+{
+    /* Pairs with the release of bk_ring_give: what the daemon has read may be
+     * written over. */
+    return BK_RING_CELLS -
+           (head - atomic_load_explicit(&ring->tail, memory_order_acquire));
+}
+
+static inline void
+bk_ring_set(_Atomic uint64_t *word, uint64_t value)
+{
+    atomic_store_explicit(word, value, memory_order_relaxed);
+}
+
+/* Writes a success at `head` (there must be room for one cell) and returns the new
+ * head, which is seen by the daemon from now on. The words are written one by one:
+ * to fill in an item first would cost as much again. */
+static inline uint64_t
+bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
+                    int64_t latency_us, uint32_t slot, uint8_t incarnation,
+                    uint32_t attempt)
+{
+    _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
+
+    bk_ring_set(&cell[0], generation);
+    bk_ring_set(&cell[1], 0);
+    bk_ring_set(&cell[2], (uint64_t)latency_us);
+    bk_ring_set(&cell[3], 0);
+    bk_ring_set(&cell[4], (uint64_t)attempt << 32 | slot);
+    bk_ring_set(&cell[5], (uint64_t)incarnation |
+                              (uint64_t)BK_RING_REPORT << 8 |
+                              (uint64_t)BK_SUCCESS << 16);
+    /* Pairs with the acquire of bk_ring_head, as in bk_ring_put. */
+    atomic_store_explicit(&ring->head, head + 1, memory_order_release);
+    return head + 1;
+}
+
+/* The same of any item; one with a text takes two cells. */
+uint64_t bk_ring_put(struct bk_ring *ring, uint64_t head,
+                     const struct bk_ring_item *item, const char *text);
+
+/* ---- the daemon's side ---- */
+
+enum bk_ring_taken {
+    BK_RING_EMPTY,
+    BK_RING_ITEM,
+    BK_RING_FAULT /* no worker of ours writes this: let the ring go */
+};
+
+/* Cells written, to be read up to; never trusted further than one ring. */
+static inline uint64_t
+bk_ring_head(const struct bk_ring *ring)
+{
+    /* Pairs with the release in bk_ring_put: those cells are written. */
+    return atomic_load_explicit(&ring->head, memory_order_acquire);
+}
+
+/* The next item at `*tail`, which moves on. `text` has BK_RING_TEXT + 1 octets and
+ * is ended. What is out of bounds is a fault; what no fleet knows is not looked for
+ * here. */
+enum bk_ring_taken bk_ring_take(const struct bk_ring *ring, uint64_t head,
+                                uint64_t *tail, struct bk_ring_item *item,
+                                char *text);
+/* Gives back the room of all that was taken. */
+static inline void
+bk_ring_give(struct bk_ring *ring, uint64_t tail)
+{
+    atomic_store_explicit(&ring->tail, tail, memory_order_release);
+}
+
+#endif
