@@ -175,6 +175,18 @@ bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot)
 }
 
 uint32_t
+bk_fleet_next_dirty_evidence(struct bk_fleet *f, uint32_t slot)
+{
+    uint32_t *mask = &f->services[slot].evidence_dirty;
+    if (*mask == 0) {
+        return BK_EVIDENCE_COUNT;
+    }
+    uint32_t bit = (uint32_t)__builtin_ctz(*mask);
+    *mask &= *mask - 1;
+    return bit;
+}
+
+uint32_t
 bk_fleet_next_dirty_lease(struct bk_fleet *f)
 {
     return bk_leases_next_dirty(&f->leases);

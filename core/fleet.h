@@ -58,6 +58,7 @@ struct bk_service {
     struct bk_lease_heap tokens;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
     uint32_t evidence_next;
+    uint32_t evidence_dirty; /* a bit each: to be published */
     uint32_t dirty_next;
     int64_t shut_ns;   /* open until then, as services that require it know; 0:
                         not open */
@@ -135,6 +136,8 @@ uint32_t bk_fleet_next_dirty(struct bk_fleet *f);       /* BK_NO_SLOT: none */
 uint32_t bk_fleet_next_dirty_lease(struct bk_fleet *f); /* BK_NO_SLOT: none */
 /* Of a service, a word of its stats that has changed; BK_STAT_WORDS: none. */
 size_t bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot);
+/* And an outcome of its evidence; BK_EVIDENCE_COUNT: none. */
+uint32_t bk_fleet_next_dirty_evidence(struct bk_fleet *f, uint32_t slot);
 
 /* Commands of workers. Each returns BK_OK or an error; answers are filled in
  * only with BK_OK. Names are as they came (validated here). */

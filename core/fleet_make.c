@@ -81,6 +81,7 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     s->used_ns = now_ns;
     s->shut_ns = 0;
     s->evidence_next = 0;
+    s->evidence_dirty = (UINT32_C(1) << BK_EVIDENCE_COUNT) - 1;
     memset(s->evidence, 0, sizeof(s->evidence));
     memset(&s->stats, 0, sizeof(s->stats));
     for (size_t i = 0; i < BK_STAT_WORDS; i++) {

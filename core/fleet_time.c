@@ -230,10 +230,11 @@ bk_evidence_next(const struct bk_evidence *evidence)
 struct bk_evidence *
 bk_fleet_next_evidence(struct bk_service *s)
 {
-    struct bk_evidence *e = &s->evidence[s->evidence_next % BK_EVIDENCE_COUNT];
-    s->evidence_next = (s->evidence_next + 1) % BK_EVIDENCE_COUNT;
-    memset(e, 0, sizeof(*e));
-    return e;
+    uint32_t at = s->evidence_next % BK_EVIDENCE_COUNT;
+    s->evidence_next = (at + 1) % BK_EVIDENCE_COUNT;
+    s->evidence_dirty |= UINT32_C(1) << at;
+    memset(&s->evidence[at], 0, sizeof(s->evidence[at]));
+    return &s->evidence[at];
 }
 
 static void

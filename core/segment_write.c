@@ -40,17 +40,21 @@ store_record(struct bk_segment *s, uint32_t slot,
 }
 
 static void
-store_evidence(struct bk_segment *s, uint32_t slot,
+store_evidence(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
                const struct bk_service *service)
 {
     static const struct bk_evidence none;
     const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
-    size_t first = (size_t)slot * BK_EVIDENCE_COUNT;
+    _Atomic uint64_t *to = s->evidence + slot * BK_EVIDENCE_COUNT * words;
+    uint32_t i;
 
-    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++)
-        bk_image_update(s->evidence + (first + i) * words,
-                        service != NULL ? &service->evidence[i] : &none,
-                        sizeof none);
+    if (service == NULL) {
+        for (i = 0; i < BK_EVIDENCE_COUNT; i++)
+            bk_image_update(to + i * words, &none, sizeof none);
+        return;
+    }
+    while ((i = bk_fleet_next_dirty_evidence(f, slot)) < BK_EVIDENCE_COUNT)
+        bk_image_update(to + i * words, &service->evidence[i], sizeof none);
 }
 
 /* Each word stands for itself: nobody needs two of one moment. Only those that
@@ -83,7 +87,7 @@ bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f, uint32_t slot)
     BK_ASSERT(slot < s->limits.services);
     if (service == NULL)
         bk_index_put(s, f, slot, "");
-    store_evidence(s, slot, service);
+    store_evidence(s, f, slot, service);
     store_stats(s, f, slot, service);
     store_record(s, slot, service);
     if (service != NULL)

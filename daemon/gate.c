@@ -185,6 +185,7 @@ door_of(int listening)
 
 /* These replace libc's for the whole program, libzmq included. The names are given
  * to the linker only: to the compiler they are glibc's, with types of its own. */
+pid_t gate_getpid(void) __asm__("getpid");
 int gate_accept4(int listening, struct sockaddr *restrict address,
                  socklen_t *restrict size, int flags) __asm__("accept4");
 int gate_close(int fd) __asm__("close");
@@ -212,6 +213,21 @@ gate_accept4(int listening, struct sockaddr *restrict address,
     pthread_mutex_unlock(&lock);
     errno = number;
     return fd;
+}
+
+/* libzmq asks with each signal between its threads, twice for a decision and more.
+ * The number cannot change: no child of this process goes on in its memory (the
+ * prober is spawned). */
+pid_t
+gate_getpid(void)
+{
+    static _Atomic pid_t own;
+    pid_t pid = atomic_load_explicit(&own, memory_order_relaxed);
+    if (pid == 0) {
+        pid = (pid_t)syscall(SYS_getpid);
+        atomic_store_explicit(&own, pid, memory_order_relaxed);
+    }
+    return pid;
 }
 
 int

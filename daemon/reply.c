@@ -5,7 +5,7 @@
 #include <zmq.h>
 
 /* Memory of a reply that is used again and grew beyond this is given back. */
-#define ARENA_KEEP ((size_t)256 * 1024)
+#define ARENA_KEEP ((size_t)64 * 1024)
 
 struct reply *
 reply_new(void)
@@ -50,6 +50,23 @@ reply_clear(struct reply *r)
     r->due = 0;
     r->job = 0;
     r->is_short = false;
+}
+
+bool
+reply_add_route(struct reply *r, const void *at, size_t len)
+{
+    size_t used = 0;
+    bool is_first = r->route_count == 0;
+    for (unsigned i = 0; i < r->route_count; i++) {
+        used += r->route_len[i];
+    }
+    if (r->route_count == REPLY_ROUTE_MAX ||
+        len > (is_first ? REPLY_ROUTE_FIRST : BK_ENVELOPE_OCTETS)) {
+        return false;
+    }
+    memcpy(r->route + used, at, len);
+    r->route_len[r->route_count++] = (uint16_t)len;
+    return true;
 }
 
 static struct reply_answer *
@@ -155,12 +172,14 @@ reply_send(const struct reply *r)
     if (r->count == 0 || r->is_short) {
         return r->count == 0;
     }
-    for (size_t i = 0; i < r->route_count; i++) {
+    const char *route = r->route;
+    for (unsigned i = 0; i < r->route_count; i++) {
         /* The first frame names the peer: it fails when that one is gone. */
-        if (zmq_send(r->socket, r->route[i].at, r->route[i].len,
+        if (zmq_send(r->socket, route, r->route_len[i],
                      ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
             return false;
         }
+        route += r->route_len[i];
     }
     for (size_t i = 0; i < r->count; i++) {
         const struct reply_answer *a = &r->answers[i];

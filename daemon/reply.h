@@ -9,12 +9,9 @@
 
 /* What libzmq puts in front, the envelope, the delimiter. */
 #define REPLY_ROUTE_MAX (1 + BK_ENVELOPE_MAX + 1)
-#define REPLY_ROUTE_OCTETS 256
-
-struct reply_frame {
-    size_t len;
-    char at[REPLY_ROUTE_OCTETS];
-};
+#define REPLY_ROUTE_FIRST 256 /* octets of libzmq's own frame */
+#define REPLY_ROUTE_OCTETS \
+    (REPLY_ROUTE_FIRST + (REPLY_ROUTE_MAX - 1) * BK_ENVELOPE_OCTETS)
 
 struct reply_answer {
     size_t from; /* within the arena */
@@ -28,9 +25,10 @@ struct reply_answer {
 struct reply {
     struct reply *next; /* of those that wait */
     void *socket;
-    unsigned door; /* the router's name for it */
-    struct reply_frame route[REPLY_ROUTE_MAX];
-    size_t route_count;
+    unsigned door;                  /* the router's name for it */
+    char route[REPLY_ROUTE_OCTETS]; /* its frames, one behind the other */
+    uint16_t route_len[REPLY_ROUTE_MAX];
+    unsigned route_count;
     struct reply_answer *answers;
     size_t count;
     size_t room;
@@ -45,6 +43,8 @@ struct reply {
 struct reply *reply_new(void);
 void reply_free(struct reply **r);
 void reply_clear(struct reply *r);
+/* Adds the next frame of the route; false when it is none. */
+bool reply_add_route(struct reply *r, const void *at, size_t len);
 /* Adds a finished answer. */
 void reply_add(struct reply *r, const char *text, size_t len);
 /* Adds an answer that comes later; its index. */

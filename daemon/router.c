@@ -3,6 +3,7 @@
 #include "daemon/log.h"
 #include "daemon/meter.h"
 #include "daemon/orders.h"
+#include "daemon/peers.h"
 #include "daemon/rings.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,25 +12,29 @@
 
 /* Replies that may wait at once; more are refused. */
 #define WAITING_MAX 1024
-/* Workers whose names are remembered, by pid; display only. */
-#define NAMES 4096
 /* Frames of the longest message: what libzmq puts in front, and ours. */
 #define FRAMES_MAX (REPLY_ROUTE_MAX + BK_LINES_MAX)
-
-struct name {
-    uint32_t pid;
-    char text[BK_WORKER_SIZE];
-};
+/* What is carried out before it is published and answered, all at once: messages,
+ * and about so many lines. */
+#define BATCH 32
+#define BATCH_LINES 256
+/* The meter hears of a longer message at once, of others with the batch. */
+#define LIGHT_FRAMES 64
 
 struct router {
     struct commands *commands;
+    struct peers *peers;
     void *sockets[ROUTER_DOORS];
     bool may_have[ROUTER_DOORS]; /* there may be a message */
-    struct reply *reply;         /* the one being written */
-    struct reply *waiting;       /* oldest first */
+    struct reply *batch[BATCH];  /* whose commands have been carried out */
+    unsigned held;    /* of them; the next is the one being written */
+    unsigned taken;   /* messages of the batch, answered or not */
+    unsigned lines;   /* in them */
+    int heard[BATCH]; /* whose they were */
+    unsigned heard_count;
+    struct reply *waiting; /* oldest first */
     struct reply **last;
     struct router_stats stats;
-    struct name names[NAMES];
     zmq_msg_t frames[FRAMES_MAX]; /* of the message in hand */
 };
 
@@ -46,8 +51,13 @@ router_open(struct commands *commands, void *worker, void *operator_)
     r->may_have[ROUTER_WORKERS] = true;
     r->may_have[ROUTER_OPERATORS] = true;
     r->last = &r->waiting;
-    r->reply = reply_new();
-    if (r->reply == NULL) {
+    r->peers = peers_new();
+    bool ok = r->peers != NULL;
+    for (unsigned i = 0; i < BATCH; i++) {
+        r->batch[i] = reply_new();
+        ok = ok && r->batch[i] != NULL;
+    }
+    if (!ok) {
         router_close(&r);
     }
     return r;
@@ -65,49 +75,13 @@ router_close(struct router **r)
         commands_drop((*r)->commands, gone);
         reply_free(&gone);
     }
-    if ((*r)->reply != NULL) {
-        commands_drop((*r)->commands, (*r)->reply);
-        reply_free(&(*r)->reply);
+    for (unsigned i = 0; i < BATCH; i++) {
+        commands_drop((*r)->commands, (*r)->batch[i]);
+        reply_free(&(*r)->batch[i]);
     }
+    peers_free(&(*r)->peers);
     free(*r);
     *r = NULL;
-}
-
-/* The next of the numbers in "localhost:uid:gid:pid", libzmq's words for who is at
- * the other end of an ipc connection (the numbers are the kernel's). */
-static uint32_t
-next_number(const char **rest, uint32_t otherwise)
-{
-    const char *colon = *rest != NULL ? strchr(*rest, ':') : NULL;
-    uint64_t number;
-    if (colon == NULL) {
-        *rest = NULL;
-        return otherwise;
-    }
-    *rest = colon + 1;
-    bool is_number = bk_read_number(*rest, strcspn(*rest, ":"), &number) &&
-                     number <= UINT32_MAX;
-    return is_number ? (uint32_t)number : otherwise;
-}
-
-static void
-identify(struct router *r, zmq_msg_t *frame, bool is_operator,
-         struct peer *peer)
-{
-    const char *rest = zmq_msg_gets(frame, "Peer-Address");
-    memset(peer, 0, sizeof(*peer));
-    peer->is_operator = is_operator;
-    peer->uid = next_number(&rest, UINT32_MAX);
-    peer->gid = next_number(&rest, UINT32_MAX);
-    peer->pid = next_number(&rest, 0);
-    snprintf(peer->actor, sizeof(peer->actor), "%u:%u:%u", peer->uid, peer->gid,
-             peer->pid);
-    struct name *name = &r->names[peer->pid % NAMES];
-    if (name->pid != peer->pid) {
-        memset(name, 0, sizeof(*name));
-        name->pid = peer->pid;
-    }
-    peer->worker = peer->pid != 0 ? name->text : NULL;
 }
 
 /* Takes all frames of one message in; those beyond the limit are let go, and
@@ -136,17 +110,13 @@ receive(struct router *r, void *socket)
 /* Copies envelope and delimiter into the reply; the index of the first line, 0
  * for a message that has none. */
 static unsigned
-take_route(struct router *r, unsigned count)
+take_route(struct router *r, struct reply *reply, unsigned count)
 {
-    struct reply *reply = r->reply;
-    for (unsigned i = 0; i < count && i < REPLY_ROUTE_MAX; i++) {
+    for (unsigned i = 0; i < count; i++) {
         size_t len = zmq_msg_size(&r->frames[i]);
-        if (len > (i == 0 ? REPLY_ROUTE_OCTETS : BK_ENVELOPE_OCTETS)) {
+        if (!reply_add_route(reply, zmq_msg_data(&r->frames[i]), len)) {
             return 0;
         }
-        struct reply_frame *frame = &reply->route[reply->route_count++];
-        memcpy(frame->at, zmq_msg_data(&r->frames[i]), len);
-        frame->len = len;
         if (i > 0 && len == 0) {
             bool fits = i + 1 < count && count - i - 1 <= BK_LINES_MAX;
             return fits ? i + 1 : 0;
@@ -155,20 +125,21 @@ take_route(struct router *r, unsigned count)
     return 0;
 }
 
+/* Another one takes its place in the batch. */
 static void
-wait(struct router *r)
+wait(struct router *r, struct reply **reply)
 {
     struct reply *fresh = reply_new();
     if (fresh == NULL || r->stats.waiting == WAITING_MAX) {
         reply_free(&fresh);
         r->stats.refused++;
-        commands_drop(r->commands, r->reply);
+        commands_drop(r->commands, *reply);
         return;
     }
-    *r->last = r->reply;
-    r->last = &r->reply->next;
+    *r->last = *reply;
+    r->last = &(*reply)->next;
     r->stats.waiting++;
-    r->reply = fresh;
+    *reply = fresh;
 }
 
 /* Sending acts on what the socket's ZMQ_FD would have told. */
@@ -179,52 +150,87 @@ send(struct router *r, const struct reply *reply)
     r->may_have[reply->door] = true;
 }
 
+/* Shows what the batch has done, then answers it. */
 static void
 answer(struct router *r)
 {
-    registry_publish(r->commands->registry);
-    if (r->reply->count == 0) {
+    if (r->taken == 0) {
         return;
     }
-    if (!reply_is_whole(r->reply, r->commands->registry->saved)) {
-        wait(r);
-    } else {
-        send(r, r->reply);
+    registry_publish(r->commands->registry);
+    for (unsigned i = 0; i < r->held; i++) {
+        if (reply_is_whole(r->batch[i], r->commands->registry->saved)) {
+            send(r, r->batch[i]);
+        } else {
+            wait(r, &r->batch[i]);
+        }
+    }
+    for (unsigned i = 0; i < r->heard_count; i++) {
+        meter_heard(r->heard[i]);
+    }
+    r->held = 0;
+    r->taken = 0;
+    r->lines = 0;
+    r->heard_count = 0;
+}
+
+/* The meter's counts are shared with libzmq's thread: not one by one. */
+static void
+hear(struct router *r, int fd, unsigned frames)
+{
+    if (frames > LIGHT_FRAMES) {
+        meter_heard(fd);
+        return;
+    }
+    for (unsigned i = 0; i < r->heard_count; i++) {
+        if (r->heard[i] == fd) {
+            return;
+        }
+    }
+    r->heard[r->heard_count++] = fd;
+}
+
+static void
+run(struct router *r, unsigned door, struct reply *reply, unsigned count,
+    int64_t now_ns)
+{
+    unsigned first = count <= FRAMES_MAX ? take_route(r, reply, count) : 0;
+    unsigned kept = count <= FRAMES_MAX ? count : FRAMES_MAX;
+    /* After a poll libzmq's own frame has lost the address; the last always has
+     * it. */
+    zmq_msg_t *last = &r->frames[kept - 1];
+    const struct peer *peer = peers_find(
+        r->peers, zmq_msg_gets(last, "Peer-Address"), door == ROUTER_OPERATORS);
+    hear(r, zmq_msg_get(last, ZMQ_SRCFD), count);
+    if (peer->pid != 0) {
+        rings_take_of(r->commands->rings, now_ns, peer->pid);
+    }
+    r->stats.messages++;
+    r->stats.faulty += first == 0;
+    for (unsigned i = first; first > 0 && i < count; i++) {
+        commands_run(r->commands, peer, now_ns, zmq_msg_data(&r->frames[i]),
+                     zmq_msg_size(&r->frames[i]), reply);
+    }
+    for (unsigned i = 0; i < kept; i++) {
+        zmq_msg_close(&r->frames[i]);
     }
 }
 
 static bool
 take_message(struct router *r, unsigned door, int64_t now_ns)
 {
-    struct peer peer;
-    reply_clear(r->reply);
-    r->reply->socket = r->sockets[door];
-    r->reply->door = door;
     unsigned count = receive(r, r->sockets[door]);
     if (count == 0) {
         return false;
     }
-    unsigned kept = count < FRAMES_MAX ? count : FRAMES_MAX;
-    unsigned first = count <= FRAMES_MAX ? take_route(r, count) : 0;
-    /* After a poll libzmq's own frame has lost the address; the last always has
-     * it. */
-    identify(r, &r->frames[kept - 1], door == ROUTER_OPERATORS, &peer);
-    meter_heard(zmq_msg_get(&r->frames[kept - 1], ZMQ_SRCFD));
-    if (peer.pid != 0) {
-        rings_take_of(r->commands->rings, now_ns, peer.pid);
-    }
-    r->stats.messages++;
-    r->stats.faulty += first == 0;
-    for (unsigned i = first; first > 0 && i < count; i++) {
-        commands_run(r->commands, &peer, now_ns, zmq_msg_data(&r->frames[i]),
-                     zmq_msg_size(&r->frames[i]), r->reply);
-    }
-    for (unsigned i = 0; i < kept; i++) {
-        zmq_msg_close(&r->frames[i]);
-    }
-    if (first > 0) {
-        answer(r);
-    }
+    struct reply *reply = r->batch[r->held];
+    reply_clear(reply);
+    reply->socket = r->sockets[door];
+    reply->door = door;
+    run(r, door, reply, count, now_ns);
+    r->held += reply->count > 0;
+    r->lines += count;
+    r->taken++;
     return true;
 }
 
@@ -240,13 +246,26 @@ router_has_more(const struct router *r)
     return r->may_have[ROUTER_WORKERS] || r->may_have[ROUTER_OPERATORS];
 }
 
+/* One that comes alone is answered at once; the others of a turn when they are
+ * many, or when no more have come. */
+static void
+take_messages(struct router *r, unsigned door, int64_t now_ns, unsigned most)
+{
+    for (unsigned n = 0; r->may_have[door] && n < most; n++) {
+        r->may_have[door] = take_message(r, door, now_ns);
+        if (n == 0 || !r->may_have[door] || r->taken == BATCH ||
+            r->lines >= BATCH_LINES) {
+            answer(r);
+        }
+    }
+    answer(r);
+}
+
 void
 router_turn(struct router *r, int64_t now_ns, unsigned most)
 {
     for (unsigned door = 0; door < ROUTER_DOORS; door++) {
-        for (unsigned n = 0; r->may_have[door] && n < most; n++) {
-            r->may_have[door] = take_message(r, door, now_ns);
-        }
+        take_messages(r, door, now_ns, most);
     }
 }
 

@@ -53,10 +53,8 @@ make_reply(const struct line *l, const char *peer)
     assert_non_null(r);
     reply_clear(r);
     r->socket = l->router;
-    r->route_count = 2;
-    r->route[0].len = strlen(peer);
-    memcpy(r->route[0].at, peer, strlen(peer));
-    r->route[1].len = 0;
+    assert_true(reply_add_route(r, peer, strlen(peer)));
+    assert_true(reply_add_route(r, "", 0));
     return r;
 }
 
@@ -152,6 +150,23 @@ test_a_reply_is_used_again(void **state)
     reply_free(&r);
 }
 
+static void
+test_a_route_has_its_limits(void **state)
+{
+    char frame[REPLY_ROUTE_FIRST + 1] = "";
+    struct reply *r = reply_new();
+    (void)state;
+    assert_non_null(r);
+    assert_false(reply_add_route(r, frame, REPLY_ROUTE_FIRST + 1));
+    assert_true(reply_add_route(r, frame, REPLY_ROUTE_FIRST));
+    assert_false(reply_add_route(r, frame, BK_ENVELOPE_OCTETS + 1));
+    for (unsigned i = 1; i < REPLY_ROUTE_MAX; i++) {
+        assert_true(reply_add_route(r, frame, BK_ENVELOPE_OCTETS));
+    }
+    assert_false(reply_add_route(r, frame, 0));
+    reply_free(&r);
+}
+
 int
 main(void)
 {
@@ -165,6 +180,7 @@ main(void)
         cmocka_unit_test_setup_teardown(test_a_peer_that_is_gone_is_told_of,
                                         open_line, close_line),
         cmocka_unit_test_setup_teardown(test_a_reply_is_used_again, open_line,
-                                        close_line)};
+                                        close_line),
+        cmocka_unit_test(test_a_route_has_its_limits)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
