@@ -301,6 +301,7 @@ take_ring(struct rings *r, int64_t now_ns, uint32_t at,
     g->count++;
     memcpy(g->worker, said->worker, sizeof(g->worker));
     activate(r, place, now_ns);
+    atomic_store_explicit(&ring->map->taken, 1, memory_order_release);
     return watch_add(r->watch, g->pid);
 }
 
