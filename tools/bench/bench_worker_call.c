@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Decisions, whole calls, reports. */
+#define _GNU_SOURCE
+#include "tools/bench/bench_worker.h"
+#include <stdio.h>
+
+#define SAMPLES_MAX 100000
+
+static bool
+is_from(const struct breaker_permit *permit, enum breaker_source source,
+        struct player_told *told)
+{
+    if (permit->verdict == BREAKER_ALLOWED && permit->source == source)
+        return true;
+    snprintf(told->why, sizeof told->why, "the answer was by %s, %s",
+             breaker_source_name(permit->source),
+             permit->verdict == BREAKER_ALLOWED ? "allowed" : "denied");
+    return false;
+}
+
+/* decide COUNT [SERVICES] */
+bool
+worker_play_decide(const struct player_order *order, struct player_told *told)
+{
+    struct breaker_permit permit = {0};
+    uint64_t allowed = 0;
+
+    if (!worker_choose(player_number(order, 0, 0)))
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    for (uint64_t i = 0; i < order->count; i++)
+        allowed += breaker_acquire(worker_next(), &permit) == BREAKER_ALLOWED;
+    player_end(told, order->count);
+    if (allowed != order->count)
+        return player_fail(told, "a call was denied");
+    return is_from(&permit, BREAKER_BY_MEMORY, told);
+}
+
+/* name COUNT */
+bool
+worker_play_name(const struct player_order *order, struct player_told *told)
+{
+    struct breaker_permit permit = {0};
+
+    player_begin(told);
+    for (uint64_t i = 0; i < order->count; i++)
+        breaker_acquire_name(worker.b, "bench", &permit);
+    player_end(told, order->count);
+    return is_from(&permit, BREAKER_BY_MEMORY, told);
+}
+
+/* Asked, timed by two looks at the precise clock, reported. */
+static bool
+guard(struct breaker_service *s, struct breaker_permit *permit)
+{
+    int64_t before_ns = player_clock_ns();
+    int64_t after_ns;
+
+    if (breaker_acquire(s, permit) != BREAKER_ALLOWED)
+        return false;
+    after_ns = player_clock_ns();
+    return breaker_report(permit, BREAKER_SUCCESS,
+                          (after_ns - before_ns) / 1000) == BREAKER_DONE;
+}
+
+/* guard COUNT [SERVICES]: time and processor time are those of the bursts. */
+bool
+worker_play_guard(const struct player_order *order, struct player_told *told)
+{
+    struct breaker_permit permit = {0};
+    uint64_t done = 0;
+    int64_t cpu_ns = 0;
+    int64_t ns = 0;
+
+    if (!worker_choose(player_number(order, 0, 0)))
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    while (done < order->count) {
+        int64_t began_cpu_ns = player_thread_cpu_ns();
+        int64_t began_ns = player_clock_ns();
+
+        for (int i = 0; i < WORKER_BURST; i++) {
+            if (!guard(worker_next(), &permit))
+                return player_fail(told, "a call was denied, or not reported");
+        }
+        ns += player_clock_ns() - began_ns;
+        cpu_ns += player_thread_cpu_ns() - began_cpu_ns;
+        done += WORKER_BURST;
+        if (!worker_rest())
+            return player_fail(told, breaker_error_text());
+    }
+    player_end(told, done);
+    told->ns = ns;
+    told->cpu_ns = cpu_ns;
+    return is_from(&permit, BREAKER_BY_MEMORY, told);
+}
+
+/* report COUNT [SERVICES] */
+bool
+worker_play_report(const struct player_order *order, struct player_told *told)
+{
+    static struct breaker_permit permits[WORKER_BURST];
+    uint64_t done = 0;
+    int64_t ns = 0;
+
+    if (!worker_choose(player_number(order, 0, 0)))
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    while (done < order->count) {
+        int64_t began_ns;
+        int told_all = 0;
+
+        for (int i = 0; i < WORKER_BURST; i++)
+            breaker_acquire(worker_next(), &permits[i]);
+        began_ns = player_clock_ns();
+        for (int i = 0; i < WORKER_BURST; i++)
+            told_all +=
+                breaker_report(&permits[i], BREAKER_SUCCESS, 7) == BREAKER_DONE;
+        ns += player_clock_ns() - began_ns;
+        done += WORKER_BURST;
+        if (told_all != WORKER_BURST)
+            return player_fail(told, "a report was not taken");
+        if (!worker_rest())
+            return player_fail(told, breaker_error_text());
+    }
+    player_end(told, done);
+    told->ns = ns;
+    return true;
+}
+
+/* ask COUNT [PAUSE_US]: the median of round trips. */
+bool
+worker_play_ask(const struct player_order *order, struct player_told *told)
+{
+    static int64_t took_ns[SAMPLES_MAX];
+    int64_t pause_ns = (int64_t)player_number(order, 0, 0) * 1000;
+    size_t count =
+        order->count < SAMPLES_MAX ? (size_t)order->count : SAMPLES_MAX;
+    struct breaker_permit permit = {0};
+
+    if (!worker_choose(0))
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    for (size_t i = 0; i < count; i++) {
+        int64_t began_ns;
+
+        if (pause_ns > 0)
+            player_pause_ns(pause_ns);
+        began_ns = player_clock_ns();
+        breaker_acquire(worker_next(), &permit);
+        took_ns[i] = player_clock_ns() - began_ns;
+        if (!is_from(&permit, BREAKER_BY_DAEMON, told))
+            return false;
+    }
+    player_end(told, count);
+    told->ns = player_share(took_ns, count, 0.5) * (int64_t)count;
+    return true;
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a worker sees of a restart. */
+#define _GNU_SOURCE
+#include "tools/bench/bench_worker.h"
+
+#define NS_PER_MS INT64_C(1000000)
+#define PAUSE_NS 200000
+
+/* watch MS: asks without a pause. Told are the longest time from one answer to the
+ * next, and how many answers were by memory, by this process alone, by the daemon. */
+bool
+worker_play_watch(const struct player_order *order, struct player_told *told)
+{
+    struct breaker_stats before = BREAKER_STATS_INIT;
+    struct breaker_stats after = BREAKER_STATS_INIT;
+    struct breaker_permit permit;
+    uint64_t denied = 0;
+    uint64_t answers = 0;
+    int64_t longest_ns = 0;
+    int64_t last_ns;
+
+    if (!worker_choose(0) || breaker_stats(worker.b, &before) != 0)
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    last_ns = told->began_ns;
+    while (last_ns < told->began_ns + (int64_t)order->count * NS_PER_MS) {
+        int64_t now_ns;
+
+        denied += breaker_acquire(worker_next(), &permit) != BREAKER_ALLOWED;
+        now_ns = player_clock_ns();
+        if (now_ns - last_ns > longest_ns)
+            longest_ns = now_ns - last_ns;
+        last_ns = now_ns;
+        answers++;
+    }
+    player_end(told, answers);
+    if (denied > 0 || breaker_stats(worker.b, &after) != 0)
+        return player_fail(told, "a call was denied");
+    told->more[0] = (double)longest_ns;
+    told->more[1] = (double)(after.by_memory - before.by_memory);
+    told->more[2] = (double)(after.by_local - before.by_local) +
+                    (double)(after.by_nobody - before.by_nobody);
+    told->more[3] = (double)(after.by_daemon - before.by_daemon);
+    told->more_count = 4;
+    return true;
+}
+
+/* back MS: asks the daemon, and tells when (CLOCK_MONOTONIC) it answered for the
+ * first time after it did not; 0: it always did. */
+bool
+worker_play_back(const struct player_order *order, struct player_told *told)
+{
+    struct breaker_permit permit;
+    uint64_t answers = 0;
+    int64_t back_ns = 0;
+    bool was_away = false;
+
+    if (!worker_choose(0))
+        return player_fail(told, breaker_error_text());
+    player_begin(told);
+    while (player_clock_ns() <
+           told->began_ns + (int64_t)order->count * NS_PER_MS) {
+        breaker_acquire(worker_next(), &permit);
+        answers++;
+        if (permit.source != BREAKER_BY_DAEMON)
+            was_away = true;
+        else if (was_away && back_ns == 0)
+            back_ns = player_clock_ns();
+        player_pause_ns(PAUSE_NS);
+    }
+    player_end(told, answers);
+    told->more[told->more_count++] = (double)back_ns;
+    return true;
+}
