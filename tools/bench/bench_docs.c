@@ -49,7 +49,7 @@ put_head(const struct bench *b, FILE *out)
         "peers' own\n"
         "figures before the code was written, and stay when they are missed. Small "
         "is good\n"
-        "unless the goal says \"at least\".\n\n",
+        "unless the goal says \"at least\".\n",
         b->options.repeats);
 }
 
@@ -60,7 +60,7 @@ put_table(const struct bench *b, const struct bench_row *row, FILE *out)
     char goal[RESULT_TEXT_SIZE];
 
     fprintf(out,
-            "| what | figure | goal | | beside |\n|---|---|---|---|---|\n");
+            "\n| what | figure | goal | | beside |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < b->results.line_count; i++) {
         const struct line *l = &b->results.lines[i];
         const char *comma =
@@ -76,7 +76,6 @@ put_table(const struct bench *b, const struct bench_row *row, FILE *out)
                 l->ours[0] != '\0' && l->peer[0] != '\0' ? ", " : "", l->peer,
                 comma, l->note);
     }
-    fputc('\n', out);
 }
 
 static bool
@@ -107,7 +106,7 @@ put_prose(const char *prose, FILE *out)
         prose += len;
         prose += *prose == ' ';
     }
-    fputs("\n\n", out);
+    fputc('\n', out);
 }
 
 static void
@@ -116,7 +115,7 @@ put_plots(const struct bench *b, FILE *out)
     if (b->results.curve_count == 0)
         return;
     for (size_t i = 0; i < PLOT_COUNT; i++)
-        fprintf(out, "![%s](pictures/performance-%s.svg)\n\n", plots[i].title,
+        fprintf(out, "\n![%s](pictures/performance-%s.svg)\n", plots[i].title,
                 plots[i].name);
 }
 
@@ -169,7 +168,7 @@ tell_docs(struct bench *b)
 
         if (!is_drawn && !has_lines(b, row))
             continue;
-        fprintf(out, "## %s\n\n", row->title);
+        fprintf(out, "\n## %s\n\n", row->title);
         put_prose(row->prose, out);
         if (is_drawn)
             put_plots(b, out);
