@@ -213,6 +213,13 @@ bk_after(int64_t at_ns, int64_t add_ns)
     return add_ns > BK_NEVER - at_ns ? BK_NEVER : at_ns + add_ns;
 }
 
+int64_t
+bk_ns_of_ms(uint64_t ms)
+{
+    uint64_t most = (uint64_t)(BK_NEVER / BK_NS_PER_MS);
+    return ms > most ? BK_NEVER : (int64_t)ms * BK_NS_PER_MS;
+}
+
 uint64_t
 bk_ms_up(int64_t ns)
 {

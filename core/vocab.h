@@ -138,6 +138,8 @@ bool bk_name_is_valid(const char *text, size_t len);
 
 /* `at` + `add`, clamped to BK_NEVER; both not negative. */
 int64_t bk_after(int64_t at_ns, int64_t add_ns);
+/* Milliseconds that somebody else says, clamped to BK_NEVER. */
+int64_t bk_ns_of_ms(uint64_t ms);
 /* Nanoseconds as milliseconds, rounded up; 0 for what is not positive. */
 uint64_t bk_ms_up(int64_t ns);
 

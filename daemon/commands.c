@@ -96,7 +96,7 @@ run_acquire(struct answer *a, const struct bk_request *q)
                              .name_len = q->service.len,
                              .attempt = q->attempt,
                              .token = q->id,
-                             .ttl_ns = (int64_t)q->duration_ms * BK_NS_PER_MS,
+                             .ttl_ns = bk_ns_of_ms(q->duration_ms),
                              .caller = caller_of(a)};
     struct bk_acquired got;
     enum bk_error error =
@@ -131,7 +131,7 @@ run_report(struct answer *a, const struct bk_request *q)
             q->has_latency ? (int64_t)q->latency_us * BK_NS_PER_US : -1,
         .attempt = q->attempt,
         .will_retry = q->will_retry,
-        .retry_after_ns = (int64_t)q->duration_ms * BK_NS_PER_MS,
+        .retry_after_ns = bk_ns_of_ms(q->duration_ms),
         .text = q->text.at,
         .text_len = q->text.len,
         .caller = caller_of(a)};
@@ -164,8 +164,7 @@ run_retry(struct answer *a, const struct bk_request *q)
                            .name_len = q->service.len,
                            .failed_attempt = q->attempt,
                            .outcome = (enum bk_outcome)q->outcome,
-                           .retry_after_ns =
-                               (int64_t)q->duration_ms * BK_NS_PER_MS,
+                           .retry_after_ns = bk_ns_of_ms(q->duration_ms),
                            .caller = caller_of(a)};
     struct bk_granted got;
     enum bk_error error = bk_fleet_retry(r->fleet, a->now_ns, &ask, &got);
@@ -192,9 +191,9 @@ run_release(struct answer *a, const struct bk_request *q)
 static void
 run_renew(struct answer *a, const struct bk_request *q)
 {
-    bk_write_applied(
-        a->out, bk_fleet_renew(a->commands->registry->fleet, a->now_ns, q->id,
-                               (int64_t)q->duration_ms * BK_NS_PER_MS));
+    bk_write_applied(a->out,
+                     bk_fleet_renew(a->commands->registry->fleet, a->now_ns,
+                                    q->id, bk_ns_of_ms(q->duration_ms)));
 }
 
 static void

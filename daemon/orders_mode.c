@@ -143,8 +143,7 @@ give_order(struct answer *a, const struct bk_request *q, enum bk_mode mode,
         .name = q->service.at,
         .name_len = q->service.len,
         .mode = mode,
-        .duration_ns =
-            q->has_duration ? (int64_t)q->duration_ms * BK_NS_PER_MS : BK_NEVER,
+        .duration_ns = q->has_duration ? bk_ns_of_ms(q->duration_ms) : BK_NEVER,
         .reason = q->text.at,
         .reason_len = q->text.len,
         .actor = a->peer->actor};

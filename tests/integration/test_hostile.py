@@ -98,6 +98,26 @@ class Names(HostileCase):
         self.check()
 
 
+class Numbers(HostileCase):
+    def test_durations_beyond_all_are_the_longest(self):
+        """In nanoseconds they would not fit."""
+        self.operator.document("SET long max_concurrent 9")
+        for ms in (9223372036854, 9223372036855, 12345678901234, 2 ** 53 - 1):
+            held = Allow(self.worker.ask(f"ACQUIRE long 1 - {ms}")).permit
+            self.assertEqual(self.worker.ask(f"RENEW {held} {ms}"),
+                             "OK applied")
+            answer = self.worker.ask(f"REPORT held 0 - rate_limited - 1 {ms}")
+            self.assertEqual(answer, "OK applied")
+            answer = self.worker.ask("ACQUIRE held")
+            self.assertRegex(answer, r"^DENY held rate_limited \d{6}")
+            self.assertRegex(self.worker.ask(f"RETRY long 1 failure {ms}"),
+                             "^DENY long max_elapsed ")
+            self.operator.document(f"TRIP shut {ms} for long")
+            self.assertRegex(self.worker.ask("ACQUIRE shut"), "^DENY shut ")
+            self.operator.document("RESET held")
+        self.check()
+
+
 class Messages(HostileCase):
     def frames(self):
         words = [b"", b"PING", b"ACQUIRE", b"REPORT x 0 - failure",

@@ -118,6 +118,12 @@ static void
 milliseconds_are_rounded_up(void **state)
 {
     (void)state;
+    assert_true(bk_ns_of_ms(0) == 0);
+    assert_true(bk_ns_of_ms(7) == 7 * BK_NS_PER_MS);
+    assert_true(bk_ns_of_ms(UINT64_C(9223372036854)) ==
+                INT64_C(9223372036854000000));
+    assert_true(bk_ns_of_ms(UINT64_C(9223372036855)) == BK_NEVER);
+    assert_true(bk_ns_of_ms(UINT64_MAX) == BK_NEVER);
     assert_int_equal(bk_ms_up(INT64_MIN), 0);
     assert_int_equal(bk_ms_up(-1), 0);
     assert_int_equal(bk_ms_up(0), 0);
