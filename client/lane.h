@@ -50,17 +50,13 @@ struct lane {
     uint64_t serial; /* of the handle in this process */
     uint64_t home;   /* what permits of the daemon's carry */
     int64_t tick_ns; /* the coarse clock when the mapping was last looked at */
-    uint64_t
-        tick_count; /* the stopwatch then, and for how many counts it does */
-    uint64_t tick_span;
     struct view *view;
     struct bk_ring *ring; /* NULL: what is told is sent */
     uint64_t head;
     uint64_t look_at; /* when head comes here, how much room is there? */
     uint64_t rang_tail;
-    bool has_rung; /* when the tail was that; it need not be rung again */
-    bool is_taken; /* the daemon knows of the ring, or takes too long over it */
-    bool has_sent; /* something was sent to this daemon instead */
+    bool has_rung;    /* when the tail was that; it need not be rung again */
+    bool has_sent;    /* something was sent to this daemon instead */
     uint64_t epoch;   /* of the daemon that was given the ring, or refused it */
     int64_t again_ns; /* no ring is offered to the same one before */
     _Atomic int state;      /* enum lane_state */
@@ -97,8 +93,6 @@ void lanes_fini(struct lanes *lanes);
 /* Looks at the mapping: true when calls may be decided from it for this tick of the
  * coarse clock, with nothing else that is due. */
 bool lane_look(struct breaker *b, struct lane *lane, int64_t coarse_ns);
-/* The same by the stopwatch, which reads `count`. */
-bool lane_look_at(struct breaker *b, struct lane *lane, uint64_t count);
 /* The service's entry, made at need, with its place in the lane's mapping; NULL: it
  * does not lie there. */
 struct lane_entry *lane_place(struct lane *lane, struct breaker_service *s);

@@ -9,10 +9,6 @@
 /* Beyond it, this many are written before the next look at how much room there
  * is. */
 #define STEP 16
-/* What the daemon may take to look at a ring that was handed over, and between two
- * looks whether it has. */
-#define AWAIT_NS (10 * BK_NS_PER_MS)
-#define PAUSE_NS (20 * BK_NS_PER_US)
 /* Longer ones are cut the long way. */
 #define LATENCY_MAX_US (INT64_C(1) << 50)
 
@@ -100,7 +96,6 @@ offer(struct breaker *b, struct lane *lane, uint64_t epoch)
     lane->head = 0;
     lane->look_at = HALF;
     lane->has_rung = false;
-    lane->is_taken = false;
     return true;
 }
 
@@ -267,25 +262,6 @@ ring_tell(struct breaker *b, const struct told *item)
     }
     lane->has_sent = true;
     return false;
-}
-
-void
-ring_await(struct breaker *b)
-{
-    struct lane *lane = lane_mine(b->serial);
-    int64_t end_ns;
-
-    if (lane == NULL || lane->ring == NULL || lane->is_taken)
-        return;
-    end_ns = clock_mono_ns() + AWAIT_NS;
-    while (atomic_load_explicit(&lane->ring->taken, memory_order_acquire) ==
-               0 &&
-           clock_mono_ns() < end_ns) {
-        struct timespec pause = clock_spec(PAUSE_NS);
-
-        (void)nanosleep(&pause, NULL);
-    }
-    lane->is_taken = true;
 }
 
 void

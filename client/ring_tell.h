@@ -14,10 +14,6 @@ bool ring_tell(struct breaker *b, const struct told *item);
  * is ready. `permit->service` is not NULL. No system call unless the daemon sleeps.
  * False: try the long way. */
 bool ring_tell_success(struct breaker_permit *permit, int64_t latency_us);
-/* Before this thread sends a question: the daemon, which takes what lies in a ring
- * before it carries out a line of the same process, knows of this one. Waits for that
- * once, and not long. */
-void ring_await(struct breaker *b);
 /* At close: what lies in rings that no daemon reads any more is queued to be sent. */
 void ring_rescue(struct breaker *b);
 

@@ -5,7 +5,6 @@
 #define _GNU_SOURCE
 #include "client/client.h"
 #include "client/clock.h"
-#include "client/ring_tell.h"
 #include "client/session_private.h"
 
 /* Once silent, nobody waits: a sign of life comes first. */
@@ -130,10 +129,8 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     struct session *s = &client_world(b)->session;
     struct waiter w = {.exchange = x};
     bool may_ask;
-    int64_t now_ns;
+    int64_t now_ns = clock_mono_ns();
 
-    ring_await(b);
-    now_ns = clock_mono_ns();
     (void)pthread_mutex_lock(&s->lock);
     may_ask = session_reach(b, s, now_ns, true) == REACH_OPEN;
     if (may_ask) {

@@ -32,7 +32,6 @@ struct bk_ring {
     _Alignas(64) _Atomic uint64_t head; /* the worker: cells ever written */
     _Alignas(64) _Atomic uint64_t tail; /* the daemon: cells ever taken */
     _Atomic uint64_t watch;             /* the daemon: enum bk_ring_watch */
-    _Atomic uint64_t taken; /* the daemon: 1, it knows of the ring */
     _Alignas(64) _Atomic uint64_t cells[BK_RING_CELLS][BK_RING_CELL_WORDS];
 };
 _Static_assert(sizeof(struct bk_ring) <= BK_RING_BYTES, "it fits");

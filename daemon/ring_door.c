@@ -14,24 +14,37 @@
 /* Sealed like this it keeps its length for ever. */
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 
-/* Room for one descriptor; the kernel closes those there is no room for. */
+/* Room for one descriptor, and where a long has eight octets for a second: the kernel
+ * closes those there is no room for. */
 union control {
     struct cmsghdr head;
     char octets[CMSG_SPACE(sizeof(int))];
 };
 
+/* The first that came along, -1: none did. Further ones are closed, and counted. */
 static int
-descriptor_of(struct msghdr *message)
+descriptor_of(struct msghdr *message, unsigned *further)
 {
-    int fd = -1;
+    int first = -1;
+    *further = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c != NULL;
          c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
-            c->cmsg_len == CMSG_LEN(sizeof(fd))) {
-            memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+            continue;
+        }
+        for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len;
+             at += sizeof(int)) {
+            int fd;
+            memcpy(&fd, CMSG_DATA(c) + (at - CMSG_LEN(0)), sizeof(fd));
+            if (first < 0) {
+                first = fd;
+            } else {
+                close(fd);
+                ++*further;
+            }
         }
     }
-    return fd;
+    return first;
 }
 
 /* Memory of tmpfs alone: a page of it that is missing is made, while huge pages or
@@ -110,11 +123,12 @@ ring_door_take(int fd, struct ring_said *said)
     if (n <= 0) {
         return RING_END;
     }
-    int given = descriptor_of(&message);
+    unsigned further;
+    int given = descriptor_of(&message, &further);
     enum ring_packet packet = RING_FAULT;
     if (n == 1 && given < 0) {
         packet = RING_BELL;
-    } else if (n != (ssize_t)sizeof(hello) || given < 0 ||
+    } else if (n != (ssize_t)sizeof(hello) || given < 0 || further > 0 ||
                (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0) {
         said->fault = "it says what no worker of ours says";
     } else {

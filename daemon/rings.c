@@ -12,11 +12,12 @@
 #include <unistd.h>
 
 #define SOCKET_NAME "ring.sock"
-/* Rings of one worker: its threads that report at the same time. */
+/* Rings of one connection: a worker's threads that report at the same time. */
 #define RINGS_A_GUEST 64
 /* Rings in all: 20 KiB each, if they are used. */
 #define RINGS_MAX 4096
-/* One user may hold this share of the connections, so that another gets in. */
+/* One user may hold this share of the connections and of the rings, so that another
+ * gets some. */
 #define USER_SHARE_PCT 80
 /* Descriptors that are left for everything else when there are few. */
 #define FD_SPARE 64
@@ -136,7 +137,7 @@ carry_out(struct rings *r, int64_t now_ns, const struct guest *g,
             item->latency_us >= 0 ? item->latency_us * BK_NS_PER_US : -1,
         .attempt = item->attempt,
         .will_retry = item->will_retry,
-        .retry_after_ns = (int64_t)item->retry_after_ms * BK_NS_PER_MS,
+        .retry_after_ns = bk_ns_of_ms(item->retry_after_ms),
         .text = item->text_len > 0 ? text : NULL,
         .text_len = item->text_len,
         .caller = {.pid = g->pid, .worker = g->worker}};
@@ -283,6 +284,24 @@ accept_all(struct rings *r)
     }
 }
 
+static bool
+may_have_ring(const struct rings *r, const struct guest *g)
+{
+    const uint64_t share = (uint64_t)RINGS_MAX * USER_SHARE_PCT / 100;
+    uint64_t of_user = 0;
+    if (g->count == RINGS_A_GUEST || r->ring_free == BK_NO_SLOT) {
+        return false;
+    }
+    if (r->stats.rings < share) {
+        return true;
+    }
+    for (uint32_t i = 0; i < r->guest_max; i++) {
+        const struct guest *one = &r->guests[i];
+        of_user += one->fd >= 0 && one->uid == g->uid ? one->count : 0;
+    }
+    return of_user < share;
+}
+
 /* False: its process is dead already. */
 static bool
 take_ring(struct rings *r, int64_t now_ns, uint32_t at,
@@ -301,7 +320,6 @@ take_ring(struct rings *r, int64_t now_ns, uint32_t at,
     g->count++;
     memcpy(g->worker, said->worker, sizeof(g->worker));
     activate(r, place, now_ns);
-    atomic_store_explicit(&ring->map->taken, 1, memory_order_release);
     return watch_add(r->watch, g->pid);
 }
 
@@ -322,7 +340,7 @@ hear(struct rings *r, int64_t now_ns, uint32_t at)
             }
             break;
         case RING_NEW:
-            if (g->count == RINGS_A_GUEST || r->ring_free == BK_NO_SLOT) {
+            if (!may_have_ring(r, g)) {
                 ring_door_unmap(&said.ring);
                 blame(r, now_ns, at, "there are too many");
                 return;
