@@ -10,6 +10,7 @@
 #include "tools/bench/bench_series.h"
 
 #define BENCH_PATH_SIZE 192
+#define BENCH_PROGRAM_SIZE 384
 #define BENCH_WHY_SIZE 256
 
 enum bench_daemons {

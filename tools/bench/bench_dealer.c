@@ -149,7 +149,8 @@ sync_up(void)
 static bool
 play_tell(const struct player_order *order, struct player_told *told)
 {
-    uint64_t together = player_number(order, 0, 100);
+    uint64_t wanted = player_number(order, 0, 100);
+    uint64_t together = wanted > 0 ? wanted : 1;
     /* Messages, before it is asked whether they came through. */
     uint64_t stretch = 200 * together;
     uint64_t sent = 0;

@@ -56,7 +56,7 @@ put_head(const struct bench *b, FILE *out)
 static void
 put_table(const struct bench *b, const struct bench_row *row, FILE *out)
 {
-    char value[RESULT_TEXT_SIZE * 3];
+    char value[RESULT_VALUE_SIZE];
     char goal[RESULT_TEXT_SIZE];
 
     fprintf(out,

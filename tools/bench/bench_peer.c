@@ -33,20 +33,19 @@ static const struct need {
 };
 
 static bool
-find(struct bench *b, const char *program, char path[BENCH_PATH_SIZE * 2])
+find(struct bench *b, const char *program, char path[BENCH_PROGRAM_SIZE])
 {
-    snprintf(path, BENCH_PATH_SIZE * 2, "%s/breaker-bench-%s", b->here,
-             program);
+    snprintf(path, BENCH_PROGRAM_SIZE, "%s/breaker-bench-%s", b->here, program);
     if (access(path, X_OK) == 0)
         return true;
-    snprintf(path, BENCH_PATH_SIZE * 2, "%s/%s", b->options.peers, program);
+    snprintf(path, BENCH_PROGRAM_SIZE, "%s/%s", b->options.peers, program);
     return access(path, X_OK) == 0;
 }
 
 bool
 peer_is_there(struct bench *b, const char *program)
 {
-    char path[BENCH_PATH_SIZE * 2];
+    char path[BENCH_PROGRAM_SIZE];
 
     if (find(b, program, path) &&
         (strcmp(program, "redis") != 0 || b->options.redis_server[0] != '\0'))
@@ -63,7 +62,7 @@ peer_is_there(struct bench *b, const char *program)
 bool
 peer_start(struct bench *b, struct peer *p, const struct peer_plan *plan)
 {
-    char path[BENCH_PATH_SIZE * 2];
+    char path[BENCH_PROGRAM_SIZE];
     char log[BENCH_PATH_SIZE + 8];
     char library[OPTIONS_PATH_SIZE + 32];
     const char *argv[6] = {path};
@@ -228,7 +227,7 @@ pid_t
 peer_serve_echo(struct bench *b, const char *name, int core,
                 char endpoint[BENCH_PATH_SIZE])
 {
-    char path[BENCH_PATH_SIZE * 2];
+    char path[BENCH_PROGRAM_SIZE];
     const char *argv[] = {path, endpoint, NULL};
     int len =
         snprintf(endpoint, BENCH_PATH_SIZE, "ipc://%s/%s.echo", b->dir, name);

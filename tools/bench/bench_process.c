@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tools/bench/bench_process.h"
 #include "tools/bench/bench_player.h"
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -92,6 +93,7 @@ become(const struct process_plan *plan, pid_t starter)
 
     for (; plan->argv[count] != NULL && count < 15; count++)
         memcpy(&argv[count], &plan->argv[count], sizeof argv[count]);
+    assert(count > 0);
     argv[count] = NULL;
     /* A group of its own: Ctrl-C is for the starter, who ends it in order. */
     setpgid(0, 0);

@@ -121,8 +121,7 @@ result_figure(const struct side *s, enum figure figure)
 }
 
 static void
-put_side(char text[RESULT_TEXT_SIZE * 2], const struct side *s,
-         enum figure figure)
+put_side(char text[RESULT_SIDE_SIZE], const struct side *s, enum figure figure)
 {
     char value[RESULT_TEXT_SIZE];
     double ns = series_median(result_figure(s, figure));
@@ -131,7 +130,7 @@ put_side(char text[RESULT_TEXT_SIZE * 2], const struct side *s,
         result_write(1e9 / ns, UNIT_RATE, value);
     else
         result_write(ns, UNIT_NS, value);
-    snprintf(text, RESULT_TEXT_SIZE * 2, "%s %s", s->name, value);
+    snprintf(text, RESULT_SIDE_SIZE, "%s %s", s->name, value);
 }
 
 void

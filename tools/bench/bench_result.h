@@ -11,6 +11,8 @@
 #define RESULT_CURVES_MAX 32
 #define RESULT_POINTS_MAX 8
 #define RESULT_TEXT_SIZE 40
+#define RESULT_SIDE_SIZE 80
+#define RESULT_VALUE_SIZE 120
 #define RESULT_NOTE_SIZE 200
 
 struct bench;
@@ -39,8 +41,8 @@ enum result_unit {
 struct line {
     const char *row;
     char what[96];
-    char ours[RESULT_TEXT_SIZE * 2]; /* name and figure */
-    char peer[RESULT_TEXT_SIZE * 2];
+    char ours[RESULT_SIDE_SIZE]; /* name and figure */
+    char peer[RESULT_SIDE_SIZE];
     enum result_unit unit; /* of what is compared with the goal */
     struct series value;   /* by repeat */
     enum result_goal kind;

@@ -12,22 +12,27 @@
 /* A call here and there is the tally that goes out once a second. */
 #define ALMOST_NONE 0.01
 #define IDLE_QUICK 200
+/* Until the daemon has seen that they left, and who may still be there. */
+#define LEAVE_NS INT64_C(10000000000)
+#define LOOK_NS 1000000
+#define STAYING 16
 /* Of each of the two stretches in which commits are counted. */
 #define STRETCH_NS INT64_C(1200000000)
 
 static bool
-count_calls(struct bench *b, struct peer *p, const char *what)
+count_calls(struct bench *b, struct peer *p, const char *what,
+            const char *block)
 {
     char title[64];
     struct player_told told;
     uint64_t calls;
 
-    snprintf(title, sizeof title, "system calls a %s from shared memory", what);
+    snprintf(title, sizeof title, "system calls a %s by shared memory", what);
     if (!trace_begin(p->pid)) {
         result_skip(b, title, "tracing is not allowed here");
         return true;
     }
-    if (!peer_tell(b, p, "count", TRACED_CALLS, what))
+    if (!peer_tell(b, p, "count", TRACED_CALLS, block))
         return false;
     if (!trace_until_end(p->pid, TRACE_MS, &calls))
         return bench_fail(b, "the traced worker did not come to its end", "");
@@ -117,30 +122,60 @@ tell_threads(struct bench *b, struct peer *p)
     return true;
 }
 
+static struct crowd kept;
+static struct peer idle;
+
+/* The first connection is what it takes at all; the others are what one takes. */
+static bool
+gather(struct bench *b, uint64_t connections)
+{
+    struct player_told told;
+
+    return peer_start_worker(b, &idle, kept.daemon, "zmq", NULL,
+                             PROCESS_ANY_CORE) &&
+           peer_ask(b, &idle, "open", 1, NULL, &told) &&
+           (connections == 0 ||
+            peer_ask(b, &idle, "open", connections, NULL, &told));
+}
+
 bool
 row_get_crowd(struct bench *b, struct crowd *crowd)
 {
-    static struct crowd kept;
-    static struct peer idle;
+    uint64_t connections = b->options.is_quick ? IDLE_QUICK : BENCH_IDLE;
     struct player_told told;
 
     if (kept.connections == 0) {
         kept.daemon = bench_get_daemon(b, BENCH_CROWD);
-        if (kept.daemon == NULL ||
-            !peer_start_worker(b, &idle, kept.daemon, "zmq", NULL,
-                               PROCESS_ANY_CORE) ||
-            !peer_ask(b, &idle, "open", 1, NULL, &told))
+        if (kept.daemon == NULL || !gather(b, 0))
             return false;
         kept.alone_kib = process_rss_kib(kept.daemon->pid);
-        kept.connections = b->options.is_quick ? IDLE_QUICK : BENCH_IDLE;
-        if (!peer_ask(b, &idle, "open", kept.connections, NULL, &told)) {
-            kept.connections = 0;
+        if (!peer_ask(b, &idle, "open", connections, NULL, &told))
             return false;
-        }
         kept.with_kib = process_rss_kib(kept.daemon->pid);
+        kept.connections = connections;
     }
     *crowd = kept;
     return true;
+}
+
+bool
+row_send_crowd_away(struct bench *b)
+{
+    int64_t end_ns = player_clock_ns() + LEAVE_NS;
+
+    peer_stop(&idle);
+    while (daemon_totals(kept.daemon).connections > STAYING) {
+        if (player_clock_ns() > end_ns)
+            return bench_fail(b, "the daemon keeps connections that ended", "");
+        player_pause_ns(LOOK_NS);
+    }
+    return true;
+}
+
+bool
+row_call_crowd_back(struct bench *b)
+{
+    return gather(b, kept.connections);
 }
 
 static bool
@@ -168,10 +203,10 @@ row_counts(struct bench *b)
     bool is_done =
         d != NULL &&
         peer_start_worker(b, &worker, d, "auto", NULL, PROCESS_ANY_CORE) &&
-        count_calls(b, &worker, "decide") &&
-        count_calls(b, &worker, "report") && tell_threads(b, &worker) &&
-        tell_commits(b, d, &worker) && count_lines(b, &worker) &&
-        tell_connections(b);
+        count_calls(b, &worker, "decision", "decide") &&
+        count_calls(b, &worker, "report", "report") &&
+        tell_threads(b, &worker) && tell_commits(b, d, &worker) &&
+        count_lines(b, &worker) && tell_connections(b);
 
     peer_stop(&worker);
     return is_done;

@@ -161,21 +161,32 @@ tell_idleness(struct bench *b, const struct crowd *crowd)
     return true;
 }
 
+/* One daemon, with them and without, in turns. */
+static bool
+alternate_crowd(struct bench *b, struct side *with, struct side *without)
+{
+    bool is_done = side_prepare(b, with);
+
+    without->count = with->count;
+    for (unsigned i = 0; is_done && i < b->options.repeats; i++)
+        is_done = side_play(b, with) && row_send_crowd_away(b) &&
+                  side_play(b, without) && row_call_crowd_back(b);
+    return is_done;
+}
+
 static bool
 tell_throughput(struct bench *b, const struct crowd *crowd)
 {
     static struct side sides[2];
-    struct bench_daemon *one = bench_get_daemon(b, BENCH_SMALL);
-    bool is_done = one != NULL;
+    bool is_done;
 
     sides[0] = (struct side){.name = "with idle workers", .block = "flow"};
     sides[1] = (struct side){.name = "without", .block = "flow"};
-    is_done = is_done &&
-              side_add_dealers(b, &sides[0], CLIENTS, crowd->daemon->endpoint,
+    is_done = side_add_dealers(b, &sides[0], CLIENTS, crowd->daemon->endpoint,
                                PROCESS_ANY_CORE) &&
-              side_add_dealers(b, &sides[1], CLIENTS, one->endpoint,
+              side_add_dealers(b, &sides[1], CLIENTS, crowd->daemon->endpoint,
                                PROCESS_ANY_CORE) &&
-              side_alternate(b, sides, 2);
+              alternate_crowd(b, &sides[0], &sides[1]);
     if (is_done)
         result_ratio(b, &(struct claim){.what = "pipelined ACQUIRE with idle "
                                                 "workers / without",

@@ -34,5 +34,8 @@ struct crowd {
     uint64_t with_kib;
 };
 bool row_get_crowd(struct bench *b, struct crowd *crowd);
+/* They leave, and come again. */
+bool row_send_crowd_away(struct bench *b);
+bool row_call_crowd_back(struct bench *b);
 
 #endif

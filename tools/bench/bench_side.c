@@ -112,9 +112,9 @@ play(struct bench *b, struct side *s, uint64_t count, struct sums *sums)
     return sums->ops > 0 || bench_fail(b, "did nothing: ", s->name);
 }
 
-/* How much makes a block; it is also what warms everything up. */
-static bool
-calibrate(struct bench *b, struct side *s)
+/* It is also what warms everything up. */
+bool
+side_prepare(struct bench *b, struct side *s)
 {
     int64_t wanted_ns = b->options.is_quick ? QUICK_BLOCK_NS : BLOCK_NS;
     uint64_t count = s->count != 0 ? s->count : COUNT_FIRST;
@@ -150,21 +150,28 @@ keep(struct side *s, const struct sums *sums)
 }
 
 bool
+side_play(struct bench *b, struct side *s)
+{
+    struct sums sums;
+
+    if (!play(b, s, s->count, &sums))
+        return false;
+    keep(s, &sums);
+    return true;
+}
+
+bool
 side_alternate_times(struct bench *b, struct side *sides, size_t count,
                      unsigned repeats)
 {
     for (size_t i = 0; i < count; i++) {
-        if (!calibrate(b, &sides[i]))
+        if (!side_prepare(b, &sides[i]))
             return false;
     }
     for (unsigned repeat = 0; repeat < repeats; repeat++) {
         for (size_t i = 0; i < count; i++) {
-            size_t at = repeat % 2 == 0 ? i : count - 1 - i;
-            struct sums sums;
-
-            if (!play(b, &sides[at], sides[at].count, &sums))
+            if (!side_play(b, &sides[repeat % 2 == 0 ? i : count - 1 - i]))
                 return false;
-            keep(&sides[at], &sums);
         }
     }
     return true;

@@ -10,19 +10,19 @@
 
 struct side {
     const char *name; /* as tables call it */
-    struct peer peers[SIDE_PEERS_MAX];
-    size_t peer_count;
     const char *block;
     const char *words;
-    bool is_crowd;  /* they share memory: it takes long until all meet */
     uint64_t count; /* a block and peer; 0: found out, for blocks of a length */
     uint64_t ops_sum; /* of all its blocks, the first ones too */
-    pid_t server;     /* whose processor time is of interest; 0: none's */
+    struct peer peers[SIDE_PEERS_MAX];
+    size_t peer_count;
     /* For each repeat, per operation. */
     struct series wall_ns;
     struct series cpu_ns; /* of the peers */
     struct series server_ns;
     struct series more[PLAYER_MORE_MAX]; /* as told by the first peer */
+    pid_t server;  /* whose processor time is of interest; 0: none's */
+    bool is_crowd; /* they share memory: it takes long until all meet */
 };
 
 /* One more of its peers; `core` as in process_plan, `env` NAME=VALUE or NULL. */
@@ -43,6 +43,9 @@ bool side_spread_peers(struct bench *b, struct side *s, size_t count,
 bool side_alternate(struct bench *b, struct side *sides, size_t count);
 bool side_alternate_times(struct bench *b, struct side *sides, size_t count,
                           unsigned repeats);
+/* By hand: what makes a block, then one block. */
+bool side_prepare(struct bench *b, struct side *s);
+bool side_play(struct bench *b, struct side *s);
 /* Stops the peers of all of them. */
 void side_stop(struct side *sides, size_t count);
 

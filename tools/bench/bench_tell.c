@@ -71,7 +71,7 @@ tell_find_where(struct tell_where *where)
 /* ---- for people ---- */
 
 const char *
-tell_value(const struct line *l, char text[RESULT_TEXT_SIZE * 3])
+tell_value(const struct line *l, char text[RESULT_VALUE_SIZE])
 {
     char median[RESULT_TEXT_SIZE];
     char low[RESULT_TEXT_SIZE];
@@ -82,12 +82,12 @@ tell_value(const struct line *l, char text[RESULT_TEXT_SIZE * 3])
         return text;
     result_write(series_median(&l->value), l->unit, median);
     if (l->value.count == 1) {
-        snprintf(text, RESULT_TEXT_SIZE * 3, "%s", median);
+        snprintf(text, RESULT_VALUE_SIZE, "%s", median);
         return text;
     }
     result_write(series_share(&l->value, 0.25), l->unit, low);
     result_write(series_share(&l->value, 0.75), l->unit, high);
-    snprintf(text, RESULT_TEXT_SIZE * 3, "%.36s (%.36s to %.36s)", median, low,
+    snprintf(text, RESULT_VALUE_SIZE, "%.36s (%.36s to %.36s)", median, low,
              high);
     return text;
 }
@@ -108,7 +108,7 @@ tell_goal(const struct line *l, char text[RESULT_TEXT_SIZE])
 void
 tell_row(const struct bench *b, const struct bench_row *row, FILE *out)
 {
-    char value[RESULT_TEXT_SIZE * 3];
+    char value[RESULT_VALUE_SIZE];
     char goal[RESULT_TEXT_SIZE];
 
     fprintf(out, "\n%s (%s)\n", row->title, row->name);

@@ -18,7 +18,7 @@ void tell_find_where(struct tell_where *where);
 void tell_row(const struct bench *b, const struct bench_row *row, FILE *out);
 void tell_sum(const struct bench *b, FILE *out);
 /* "0.52 (0.50 to 0.55)": median and quartiles. */
-const char *tell_value(const struct line *l, char text[RESULT_TEXT_SIZE * 3]);
+const char *tell_value(const struct line *l, char text[RESULT_VALUE_SIZE]);
 /* "<= 0.65", or "". */
 const char *tell_goal(const struct line *l, char text[RESULT_TEXT_SIZE]);
 
