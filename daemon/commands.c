@@ -110,6 +110,7 @@ run_acquire(struct answer *a, const struct bk_request *q)
                         a->now_ns, got.service, got.would_deny);
         }
         if (got.permit != 0) {
+            a->commands->has_promised = true;
             watch_holder(a);
         }
     } else {
@@ -365,6 +366,16 @@ tells(enum bk_command command)
            command == BK_CMD_TALLYQ;
 }
 
+/* Whoever has the answer relies on what was done. After PING: on all that was told
+ * before. */
+static bool
+promises(enum bk_command command)
+{
+    return command == BK_CMD_PING || command == BK_CMD_REPORT ||
+           command == BK_CMD_RETRY || command == BK_CMD_RELEASE ||
+           command == BK_CMD_RENEW || bk_command_rows[command].is_operators;
+}
+
 static void
 run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
 {
@@ -386,6 +397,8 @@ run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
         bk_write_error(a->out, error, why);
         return;
     }
+    a->commands->has_promised =
+        a->commands->has_promised || promises(q.command);
     run[q.command](a, &q);
 }
 

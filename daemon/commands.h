@@ -41,6 +41,8 @@ struct commands {
     uint64_t malformed;
     uint64_t refused;
     uint64_t reports_dropped;
+    bool
+        has_promised; /* an answer was written that a killed daemon is held to */
     struct observe observe;
 };
 

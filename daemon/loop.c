@@ -159,7 +159,9 @@ patience(const struct loop *l, const struct beats *b, int64_t now_ns)
     due_ns = b->save_ns < due_ns ? b->save_ns : due_ns;
     due_ns = probe_ns < due_ns ? probe_ns : due_ns;
     int64_t look_ns = rings_deadline(l->rings);
+    int64_t show_ns = publish_deadline(l->registry->publish);
     due_ns = look_ns < due_ns ? look_ns : due_ns;
+    due_ns = show_ns < due_ns ? show_ns : due_ns;
     return due_ns > now_ns ? (int)bk_ms_up(due_ns - now_ns) : 0;
 }
 
@@ -192,6 +194,7 @@ doze(const struct loop *l, const struct beats *b, struct wakes *w)
 {
     bool is_busy = b->is_saving || router_has_more(l->router) ||
                    rings_has_more(l->rings) || l->commands->slice_count > 0;
+    registry_publish_rest(l->registry, false);
     int wait_ms = is_busy ? 0 : patience(l, b, clock_boot_ns());
     if (!watch_prober(l, w) || !wakes_wait(w, wait_ms)) {
         return false;

@@ -224,7 +224,7 @@ open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
         return false;
     }
     watch_holders(r, l->watch);
-    registry_publish(r);
+    registry_publish_rest(r, true);
     await_first_save(r);
     l->commands->registry = r;
     l->commands->watch = l->watch;
@@ -246,7 +246,7 @@ close_parts(struct loop *l, const struct rundir *dir)
     router_close(&l->router);
     rings_close(&l->rings, dir, clock_boot_ns());
     if (r->fleet != NULL && r->publish != NULL && r->store != NULL) {
-        registry_publish(r);
+        registry_publish_rest(r, true);
         registry_save_last(r, clock_boot_ns());
     }
     store_close(&r->store, SAVE_DEADLINE_MS);

@@ -20,6 +20,10 @@ struct publish {
     char boot_id[BK_BOOT_ID_SIZE];
     uint64_t time_namespace;
     uint64_t policy_edition; /* as published */
+    uint32_t *late;          /* slots whose records wait */
+    uint32_t late_count;
+    uint8_t *is_late; /* an octet a slot */
+    int64_t late_ns;  /* not before this, unless promised */
     char path[PATH_MAX];
     char new_path[PATH_MAX];
 };
@@ -244,20 +248,45 @@ make(struct publish *p, const struct rundir *r, const struct bk_limits *limits)
     return why == NULL;
 }
 
+static void
+free_publish(struct publish *p)
+{
+    if (p != NULL) {
+        free(p->late);
+        free(p->is_late);
+        free(p);
+    }
+}
+
+static struct publish *
+new_publish(const struct bk_limits *limits)
+{
+    struct publish *p = calloc(1, sizeof(*p));
+    if (p != NULL) {
+        p->late = calloc(limits->services, sizeof(*p->late));
+        p->is_late = calloc(limits->services, sizeof(*p->is_late));
+    }
+    if (p == NULL || p->late == NULL || p->is_late == NULL) {
+        free_publish(p);
+        return NULL;
+    }
+    return p;
+}
+
 struct publish *
 publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
              struct publish_found *found)
 {
     struct old old = {0};
-    struct publish *p = calloc(1, sizeof(*p));
+    const struct bk_limits *limits = bk_fleet_limits(fleet);
+    struct publish *p = new_publish(limits);
     memset(found, 0, sizeof(*found));
     if (p == NULL || !rundir_file(r, FILE_NAME, p->path) ||
         !rundir_file(r, FILE_NAME ".new", p->new_path)) {
-        free(p);
+        free_publish(p);
         return NULL;
     }
     read_host(p);
-    const struct bk_limits *limits = bk_fleet_limits(fleet);
     const char *why = map_old(p, &old);
     if (why == NULL) {
         adopt(&old, fleet, now_ns, found);
@@ -274,7 +303,7 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
     }
     if (!make(p, r, limits)) {
         unmap(&old);
-        free(p);
+        free_publish(p);
         return NULL;
     }
     if (why == NULL) {
@@ -314,6 +343,56 @@ publish_run(struct publish *p, uint64_t epoch, int64_t now_ns)
     p->new_path[0] = '\0';
 }
 
+/* The record comes before the word: who has read the word finds its generation. */
+static void
+put_service(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
+{
+    struct bk_segment *s = &p->segment;
+    uint64_t word = bk_fleet_verdict(fleet, slot);
+    uint64_t shown =
+        atomic_load_explicit(&s->words[slot], memory_order_relaxed);
+    if (word == shown && word != 0) {
+        if (!p->is_late[slot]) {
+            p->is_late[slot] = 1;
+            p->late[p->late_count++] = slot;
+        }
+        return;
+    }
+    bk_segment_put_service(s, fleet, slot);
+    if (bk_segment_put_word(s, slot, word)) {
+        atomic_store_explicit(&s->stamps[slot], clock_boot_ns(),
+                              memory_order_release);
+    }
+}
+
+void
+publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
+{
+    if (p->late_count == 0) {
+        return;
+    }
+    int64_t from_ns = clock_boot_ns();
+    if (!is_promised && from_ns < p->late_ns) {
+        return;
+    }
+    for (uint32_t i = 0; i < p->late_count; i++) {
+        uint32_t slot = p->late[i];
+        p->is_late[slot] = 0;
+        bk_segment_put_service(&p->segment, fleet, slot);
+    }
+    p->late_count = 0;
+    int64_t to_ns = clock_boot_ns();
+    int64_t pause_ns = 9 * (to_ns - from_ns);
+    p->late_ns =
+        to_ns + (pause_ns < PUBLISH_LATE_NS ? pause_ns : PUBLISH_LATE_NS);
+}
+
+int64_t
+publish_deadline(const struct publish *p)
+{
+    return p->late_count > 0 ? p->late_ns : BK_NEVER;
+}
+
 void
 publish_sync(struct publish *p, struct bk_fleet *fleet,
              void (*changed)(void *context, uint32_t slot), void *context)
@@ -332,11 +411,7 @@ publish_sync(struct publish *p, struct bk_fleet *fleet,
         bk_segment_put_policies(s, fleet);
     }
     while ((slot = bk_fleet_next_dirty(fleet)) != BK_NO_SLOT) {
-        bk_segment_put_service(s, fleet, slot);
-        if (bk_segment_put_word(s, slot, bk_fleet_verdict(fleet, slot))) {
-            atomic_store_explicit(&s->stamps[slot], clock_boot_ns(),
-                                  memory_order_release);
-        }
+        put_service(p, fleet, slot);
         if (changed != NULL) {
             changed(context, slot);
         }
@@ -388,6 +463,6 @@ publish_close(struct publish **p)
     atomic_store_explicit(&(*p)->segment.header->phase, BK_SEGMENT_STOPPED,
                           memory_order_release);
     munmap((*p)->map, (*p)->bytes);
-    free(*p);
+    free_publish(*p);
     *p = NULL;
 }

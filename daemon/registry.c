@@ -269,7 +269,7 @@ registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
     free(loading.saved);
     registry_reconfigure(r, now_ns);
     registry_advance(r, now_ns);
-    registry_publish(r);
+    registry_publish_rest(r, true);
     registry_save(r, now_ns, UINT32_MAX);
     log_line(LOG_INFO,
              "%u services (%u from shared memory with %u leases, %u from the "
@@ -388,6 +388,13 @@ registry_publish(struct registry *r)
 {
     publish_sync(r->publish, r->fleet, mark_unsaved, r);
     store_flush(r->store);
+}
+
+void
+registry_publish_rest(struct registry *r, bool is_promised)
+{
+    registry_publish(r);
+    publish_rest(r->publish, r->fleet, is_promised);
 }
 
 bool

@@ -48,6 +48,9 @@ void registry_record(struct registry *r, int64_t now_ns, const char *service,
                      const char *actor, const char *text, size_t text_len);
 /* Shows everything that changed. */
 void registry_publish(struct registry *r);
+/* The same, and all that was put off: before an answer that a killed daemon is held to
+ * (`is_promised`), or when there is nothing else to do. */
+void registry_publish_rest(struct registry *r, bool is_promised);
 /* Puts rows that changed, at most `most`, and the meta row. True when more are
  * left. */
 bool registry_save(struct registry *r, int64_t now_ns, uint32_t most);

@@ -157,7 +157,12 @@ answer(struct router *r)
     if (r->taken == 0) {
         return;
     }
-    registry_publish(r->commands->registry);
+    if (r->commands->has_promised) {
+        registry_publish_rest(r->commands->registry, true);
+        r->commands->has_promised = false;
+    } else {
+        registry_publish(r->commands->registry);
+    }
     for (unsigned i = 0; i < r->held; i++) {
         if (reply_is_whole(r->batch[i], r->commands->registry->saved)) {
             send(r, r->batch[i]);

@@ -9,20 +9,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum link_state
-link_probe(const char *path)
+static enum link_state
+probe(const struct sockaddr_un *address, int type)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
     enum link_state state = LINK_LISTENS;
-    int fd;
+    int fd = socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
-    if (strlen(path) >= sizeof address.sun_path)
-        return LINK_ODD;
-    bk_copy_text(address.sun_path, sizeof address.sun_path, path, strlen(path));
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return LINK_ODD;
-    if (connect(fd, (const struct sockaddr *)&address, sizeof address) < 0) {
+    if (connect(fd, (const struct sockaddr *)address, sizeof *address) < 0) {
         if (errno == ENOENT)
             state = LINK_ABSENT;
         else if (errno == ECONNREFUSED)
@@ -34,4 +29,18 @@ link_probe(const char *path)
     }
     close(fd);
     return state;
+}
+
+enum link_state
+link_probe(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    enum link_state state;
+
+    if (strlen(path) >= sizeof address.sun_path)
+        return LINK_ODD;
+    bk_copy_text(address.sun_path, sizeof address.sun_path, path, strlen(path));
+    state = probe(&address, SOCK_STREAM);
+    /* ring.sock is one of packets. */
+    return state == LINK_ODD ? probe(&address, SOCK_SEQPACKET) : state;
 }

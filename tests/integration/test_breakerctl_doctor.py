@@ -38,7 +38,8 @@ class Doctor(CtlCase):
         daemon = self.daemon().start()
         rows = self.examine(daemon, DONE)
         for name in ("directory", "lock", "process", "segment", "heartbeat",
-                     "worker.sock", "operator.sock", "events.sock", "group",
+                     "worker.sock", "operator.sock", "events.sock", "ring.sock",
+                     "group",
                      "protocol", "database"):
             self.assert_result(rows, name, "ok")
         words = self.assert_exit(run("--dir", daemon.dir, "doctor", "--db",

@@ -101,6 +101,7 @@ live(int64_t now_ns)
     bk_fleet_order(f, now_ns, &order, &slot, &was_override);
     uint64_t permit = acquire(f, now_ns, "busy").permit;
     publish_sync(p, f, NULL, NULL);
+    publish_rest(p, f, true);
     publish_run(p, 7, now_ns);
     return permit;
 }
@@ -182,6 +183,7 @@ test_other_limits_mean_another_file(void **state)
     assert_int_equal(bk_fleet_count(f), 2);
     assert_int_equal(atomic_load(&old->phase), BK_SEGMENT_RETIRED);
     publish_sync(p, f, NULL, NULL);
+    publish_rest(p, f, true);
     publish_run(p, 8, now_ns);
     assert_int_not_equal(inode(), before);
     publish_close(&p);
