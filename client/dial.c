@@ -83,14 +83,18 @@ dial_connect(int fd, const char *path, struct cause *cause)
     return rc == 0;
 }
 
-/* A host may have closed all descriptors behind our back (a daemon that starts does)
- * and opened its own in their place. */
-void
-dial_close(int fd, ino_t inode)
+bool
+dial_is_ours(int fd, ino_t inode)
 {
     struct stat st;
 
-    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
-        st.st_ino == inode)
+    return fd >= 0 && fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) &&
+           st.st_ino == inode;
+}
+
+void
+dial_close(int fd, ino_t inode)
+{
+    if (dial_is_ours(fd, inode))
         (void)close(fd);
 }

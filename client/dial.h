@@ -12,6 +12,9 @@ int dial_socket(int type, ino_t *inode, struct cause *cause);
 /* Connects at once or not at all. False with CAUSE_NONE when nobody is there, with the
  * cause when something is in the way. */
 bool dial_connect(int fd, const char *path, struct cause *cause);
+/* It still is what dial_socket made: a host may have closed all descriptors behind our
+ * back (a daemon that starts does) and opened its own in their place. */
+bool dial_is_ours(int fd, ino_t inode);
 /* Closes it if it still is what dial_socket made; -1 is none. */
 void dial_close(int fd, ino_t inode);
 

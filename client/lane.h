@@ -55,10 +55,12 @@ struct lane {
     uint64_t head;
     uint64_t look_at; /* when head comes here, how much room is there? */
     uint64_t rang_tail;
-    bool has_rung;    /* when the tail was that; it need not be rung again */
-    bool has_sent;    /* something was sent to this daemon instead */
-    uint64_t epoch;   /* of the daemon that was given the ring, or refused it */
-    int64_t again_ns; /* no ring is offered to the same one before */
+    bool has_rung;  /* when the tail was that; it need not be rung again */
+    bool has_sent;  /* something was sent instead, and may be on its way */
+    bool is_new;    /* handed over, and not seen to be taken up yet */
+    uint64_t epoch; /* of the daemon that was given the ring, or refused it */
+    uint64_t link_serial;   /* of the connection it went by */
+    int64_t again_ns;       /* no ring is offered to the same one before */
     _Atomic int state;      /* enum lane_state */
     struct lane *next;      /* of the process's, newest first */
     struct lane *next_mine; /* of the thread's */

@@ -99,6 +99,7 @@ confirm(struct breaker *b, const struct told *item, int64_t now_ns)
     case SESSION_SENT:
         break;
     }
+    ring_note_sent(b);
     return client_fail(BREAKER_ERROR_UNAVAILABLE,
                        "breakerd did not answer in time", "", "");
 }

@@ -18,6 +18,8 @@ ring_link_init(struct ring_link *link)
 {
     link->fd = -1;
     link->epoch = 0;
+    link->serial = 0;
+    link->cut_serial = 0;
     link->again_ns = 0;
     return pthread_mutex_init(&link->lock, NULL) == 0;
 }
@@ -70,8 +72,10 @@ connect_beside(struct ring_link *link, const char *path)
     if (text.is_cut)
         return false;
     link->fd = dial_socket(SOCK_SEQPACKET, &link->inode, &ignored);
-    if (link->fd >= 0 && dial_connect(link->fd, place, &ignored))
+    if (link->fd >= 0 && dial_connect(link->fd, place, &ignored)) {
+        link->serial++;
         return true;
+    }
     hang_up(link);
     return false;
 }
@@ -128,11 +132,24 @@ say_here_is(const struct ring_link *link, int memory,
            (ssize_t)sizeof hello;
 }
 
+/* The descriptor is still the one that was connected: else a bell would be a stranger's
+ * octet. */
+static bool
+is_whole(struct ring_link *link)
+{
+    if (dial_is_ours(link->fd, link->inode))
+        return true;
+    link->fd = -1;
+    link->cut_serial = link->serial;
+    link->again_ns = clock_mono_ns() + RING_AGAIN_NS;
+    return false;
+}
+
 /* With the lock. */
 static bool
 is_connected(struct ring_link *link, uint64_t epoch, const char *path)
 {
-    if (link->fd >= 0 && link->epoch == epoch)
+    if (link->fd >= 0 && link->epoch == epoch && is_whole(link))
         return true;
     if (link->epoch == epoch && clock_mono_ns() < link->again_ns)
         return false;
@@ -144,7 +161,7 @@ is_connected(struct ring_link *link, uint64_t epoch, const char *path)
 
 struct bk_ring *
 ring_link_offer(struct ring_link *link, uint64_t epoch, const char *path,
-                const char worker[BK_WORKER_SIZE])
+                const char worker[BK_WORKER_SIZE], uint64_t *serial)
 {
     struct bk_ring *ring = NULL;
     int memory;
@@ -156,26 +173,42 @@ ring_link_offer(struct ring_link *link, uint64_t epoch, const char *path,
             ring_unmap(&ring);
         if (memory >= 0)
             (void)close(memory);
+        *serial = link->serial;
     }
     (void)pthread_mutex_unlock(&link->lock);
     return ring;
 }
 
-/* A full socket has bells enough in it. */
-bool
-ring_link_bell(struct ring_link *link, uint64_t epoch)
+static bool
+is_of_the_moment(int error)
 {
-    bool is_heard;
+    return error == EINTR || error == ENOBUFS || error == ENOMEM;
+}
+
+/* A full socket has bells enough in it. */
+static enum ring_bell
+ring_it(struct ring_link *link)
+{
+    if (send(link->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0 ||
+        errno == EAGAIN)
+        return RING_HEARD;
+    if (is_of_the_moment(errno))
+        return RING_UNHEARD;
+    hang_up(link);
+    link->again_ns = clock_mono_ns() + RING_AGAIN_NS;
+    return RING_GONE;
+}
+
+enum ring_bell
+ring_link_bell(struct ring_link *link, uint64_t serial)
+{
+    enum ring_bell bell = RING_GONE;
 
     (void)pthread_mutex_lock(&link->lock);
-    is_heard = link->fd >= 0 && link->epoch == epoch;
-    if (is_heard && send(link->fd, "", 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0 &&
-        errno != EAGAIN && errno != EINTR && errno != ENOBUFS &&
-        errno != ENOMEM) {
-        hang_up(link);
-        link->again_ns = clock_mono_ns() + RING_AGAIN_NS;
-        is_heard = false;
-    }
+    if (link->fd >= 0 && link->serial == serial && is_whole(link))
+        bell = ring_it(link);
+    else if (link->cut_serial == serial)
+        bell = RING_CUT;
     (void)pthread_mutex_unlock(&link->lock);
-    return is_heard;
+    return bell;
 }

@@ -3,12 +3,17 @@
 #include "client/ring_tell.h"
 #include "client/clock.h"
 #include <string.h>
+#include <time.h>
 
 /* A ring this full is told of, though its outcomes could wait. */
 #define HALF (BK_RING_CELLS / 2)
 /* Beyond it, this many are written before the next look at how much room there
  * is. */
 #define STEP 16
+/* A ring just handed over is waited for, so long and looking so often, before the daemon
+ * is asked or told anything by the other road. */
+#define TAKE_UP_NS (5 * BK_NS_PER_MS)
+#define TAKE_UP_LOOK_NS (20 * BK_NS_PER_US)
 /* Longer ones are cut the long way. */
 #define LATENCY_MAX_US (INT64_C(1) << 50)
 
@@ -32,18 +37,24 @@ unpack(const struct lane *lane, uint64_t at, const struct bk_ring_item *item,
     memcpy(out->text, text, item->text_len);
 }
 
-/* The daemon that was to read it is gone, or has let it go: what it has not taken is
- * queued for the next. */
+/* Lines are on their way by another road: the ring waits for them, see is_in_order. */
 static void
-give_up(struct breaker *b, struct lane *lane)
+note_sent(struct lane *lane)
 {
-    uint64_t tail;
+    lane->has_sent = true;
+    lane->look_at = 0;
+}
+
+/* The daemon that was to read it is gone, or has let it go: what it has not taken is
+ * sent, to the next if need be. */
+static void
+send_rest(struct breaker *b, struct lane *lane)
+{
+    uint64_t tail =
+        lane->head + bk_ring_room(lane->ring, lane->head) - BK_RING_CELLS;
     struct bk_ring_item item;
     char text[BK_RING_TEXT + 1];
 
-    if (lane->ring == NULL)
-        return;
-    tail = lane->head + bk_ring_room(lane->ring, lane->head) - BK_RING_CELLS;
     for (;;) {
         uint64_t at = tail;
         struct told told;
@@ -52,24 +63,35 @@ give_up(struct breaker *b, struct lane *lane)
             BK_RING_ITEM)
             break;
         unpack(lane, at, &item, text, &told);
-        session_keep(b, &told);
+        if (session_tell(b, &told) == SESSION_SPEECHLESS)
+            session_keep(b, &told);
+        note_sent(lane);
     }
+}
+
+static void
+give_up(struct breaker *b, struct lane *lane, enum ring_bell why)
+{
+    if (lane->ring == NULL)
+        return;
+    if (why != RING_CUT)
+        send_rest(b, lane);
     ring_unmap(&lane->ring);
     atomic_fetch_sub_explicit(&client_world(b)->lanes.rings, 1,
                               memory_order_relaxed);
 }
 
-/* What this thread has sent to the same daemon may still be on its way, and would be
- * overtaken: it is seen to arrive first, if anybody may wait for that. */
+/* What this thread has sent may still be on its way, and would be overtaken: it is seen
+ * to arrive first. A handle that tells later never waits for that. */
 static bool
-is_in_order(struct breaker *b, const struct lane *lane, uint64_t epoch)
+is_in_order(struct breaker *b, struct lane *lane)
 {
-    if (lane->epoch != epoch || !lane->has_sent)
+    if (!lane->has_sent)
         return true;
-    if (b->tells_later)
-        return false;
-    session_flush(b, clock_mono_ns() + b->deadline_ns);
-    return true;
+    if (b->tells_later ? session_has_arrived(b)
+                       : session_flush(b, clock_mono_ns() + b->deadline_ns))
+        lane->has_sent = false;
+    return !lane->has_sent;
 }
 
 static bool
@@ -79,23 +101,22 @@ offer(struct breaker *b, struct lane *lane, uint64_t epoch)
     char path[ENDPOINT_SIZE];
     struct cause ignored;
 
-    if (!is_in_order(b, lane, epoch))
-        return false;
     lane->epoch = epoch;
-    lane->has_sent = false;
     lane->again_ns = clock_mono_ns() + RING_AGAIN_NS;
     if (!attach_socket(b, path, &ignored))
         return false;
     if (atomic_fetch_add_explicit(&w->lanes.rings, 1, memory_order_relaxed) <
         LANE_RINGS)
-        lane->ring = ring_link_offer(&w->ring_link, epoch, path, b->worker);
+        lane->ring = ring_link_offer(&w->ring_link, epoch, path, b->worker,
+                                     &lane->link_serial);
     if (lane->ring == NULL) {
         atomic_fetch_sub_explicit(&w->lanes.rings, 1, memory_order_relaxed);
         return false;
     }
     lane->head = 0;
-    lane->look_at = HALF;
+    lane->look_at = 0;
     lane->has_rung = false;
+    lane->is_new = true;
     return true;
 }
 
@@ -108,7 +129,7 @@ has_ring(struct breaker *b, struct lane *lane)
 
     if (lane->ring != NULL && lane->epoch == epoch)
         return true;
-    give_up(b, lane);
+    give_up(b, lane, RING_GONE);
     if (lane->epoch == epoch && clock_mono_ns() < lane->again_ns)
         return false;
     return offer(b, lane, epoch);
@@ -117,23 +138,24 @@ has_ring(struct breaker *b, struct lane *lane)
 /* ---- the bell ---- */
 
 /* Written items come before the look at the tail: with the daemon's fence between
- * giving back and looking at the head, one of the two sees the other. */
-static bool
+ * giving back and looking at the head, one of the two sees the other. What has been
+ * taken already needs no bell: it would be one that finds nothing, and the tail would
+ * not tell that it was heard. */
+static void
 ring_the_bell(struct breaker *b, struct lane *lane)
 {
-    struct world *w = client_world(b);
+    enum ring_bell bell;
     uint64_t tail;
 
     atomic_thread_fence(memory_order_seq_cst);
     tail = atomic_load_explicit(&lane->ring->tail, memory_order_relaxed);
-    if (lane->has_rung && lane->rang_tail == tail)
-        return true; /* and was not heard yet: this will be taken with it */
-    lane->has_rung = true;
+    if (tail == lane->head || (lane->has_rung && lane->rang_tail == tail))
+        return; /* the last was not heard yet: this will be taken with it */
+    bell = ring_link_bell(&client_world(b)->ring_link, lane->link_serial);
+    lane->has_rung = bell == RING_HEARD;
     lane->rang_tail = tail;
-    if (ring_link_bell(&w->ring_link, lane->epoch))
-        return true;
-    give_up(b, lane);
-    return false;
+    if (bell == RING_GONE || bell == RING_CUT)
+        give_up(b, lane, bell);
 }
 
 static __attribute__((noinline)) void
@@ -141,7 +163,7 @@ wake_daemon(struct breaker *b, struct lane *lane)
 {
     struct entry entry = client_enter();
 
-    (void)ring_the_bell(b, lane);
+    ring_the_bell(b, lane);
     client_leave(entry);
 }
 
@@ -152,6 +174,8 @@ look_for_room(struct breaker *b, struct lane *lane, uint64_t cells)
     uint64_t room = bk_ring_room(lane->ring, lane->head);
     uint64_t used = BK_RING_CELLS - room;
 
+    if (lane->has_sent)
+        return false; /* the long way sees to the order */
     if (used < HALF) {
         lane->look_at = lane->head + HALF - used;
         return true;
@@ -171,20 +195,15 @@ has_room(struct breaker *b, struct lane *lane, uint64_t cells)
 
 /* ---- telling ---- */
 
+/* Looked at behind the head, or a daemon that falls asleep between the two would leave
+ * it lying. A thread that is stopped between them looks when it goes on; so only the
+ * compiler has to be told. */
 static inline bool
 sleeps(const struct lane *lane)
 {
+    atomic_signal_fence(memory_order_seq_cst);
     return atomic_load_explicit(&lane->ring->watch, memory_order_relaxed) ==
            BK_RING_ASLEEP;
-}
-
-/* Whoever waits for a probe's verdict, a place or a token waits for it, too. */
-static bool
-is_urgent(const struct told *item)
-{
-    return item->id != 0 || item->retry_after_ms != 0 ||
-           (item->outcome != BK_SUCCESS && item->outcome != BK_REJECTED &&
-            item->outcome != BK_CANCELLED);
 }
 
 LANE_HOT bool
@@ -244,7 +263,7 @@ ring_tell(struct breaker *b, const struct told *item)
     if (lane == NULL || view == NULL)
         return false;
     lane_follow(lane, view);
-    if (has_ring(b, lane)) {
+    if (has_ring(b, lane) && is_in_order(b, lane)) {
         if (item->kind == TOLD_REPORT)
             entry = lane_place(lane, item->service);
         if (entry != NULL) {
@@ -255,13 +274,45 @@ ring_tell(struct breaker *b, const struct told *item)
             has_room(b, lane, text_len > 0 ? 2 : 1)) {
             lane->whose[lane->head & (BK_RING_CELLS - 1)] = item->service;
             lane->head = bk_ring_put(lane->ring, lane->head, &out, item->text);
-            if (is_urgent(item) || sleeps(lane))
-                (void)ring_the_bell(b, lane);
+            if (bk_ring_is_urgent(item->id, item->retry_after_ms,
+                                  item->outcome) ||
+                sleeps(lane))
+                ring_the_bell(b, lane);
             return true;
         }
     }
-    lane->has_sent = true;
+    ring_await(b);
+    note_sent(lane);
     return false;
+}
+
+void
+ring_await(struct breaker *b)
+{
+    struct lane *lane = lane_mine(b->serial);
+    int64_t end_ns;
+
+    if (lane == NULL || !lane->is_new)
+        return;
+    lane->is_new = false;
+    if (b->tells_later || lane->ring == NULL)
+        return;
+    end_ns = clock_mono_ns() + TAKE_UP_NS;
+    while (sleeps(lane) && clock_mono_ns() < end_ns &&
+           bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS) {
+        struct timespec pause = {.tv_nsec = TAKE_UP_LOOK_NS};
+
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+void
+ring_note_sent(struct breaker *b)
+{
+    struct lane *lane = lane_mine(b->serial);
+
+    if (lane != NULL)
+        note_sent(lane);
 }
 
 void
@@ -272,8 +323,12 @@ ring_rescue(struct breaker *b)
 
     for (; lane != NULL; lane = lane->next) {
         if (lane->ring != NULL &&
-            bk_ring_room(lane->ring, lane->head) < BK_RING_CELLS &&
-            !ring_link_bell(&client_world(b)->ring_link, lane->epoch))
-            give_up(b, lane);
+            bk_ring_room(lane->ring, lane->head) < BK_RING_CELLS) {
+            enum ring_bell bell =
+                ring_link_bell(&client_world(b)->ring_link, lane->link_serial);
+
+            if (bell == RING_GONE)
+                give_up(b, lane, bell);
+        }
     }
 }

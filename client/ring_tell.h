@@ -14,6 +14,11 @@ bool ring_tell(struct breaker *b, const struct told *item);
  * is ready. `permit->service` is not NULL. No system call unless the daemon sleeps.
  * False: try the long way. */
 bool ring_tell_success(struct breaker_permit *permit, int64_t latency_us);
+/* Before the daemon is asked: a ring that this thread has just handed over is taken up
+ * first (or a few milliseconds are over), since what lies in it came earlier. */
+void ring_await(struct breaker *b);
+/* Something of this thread's may be on its way to the daemon, nobody knows. */
+void ring_note_sent(struct breaker *b);
 /* At close: what lies in rings that no daemon reads any more is queued to be sent. */
 void ring_rescue(struct breaker *b);
 

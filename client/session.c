@@ -95,6 +95,11 @@ take_answer(void *context, uint64_t id, const char *line, size_t len)
         note_epoch(s, line, len);
         return;
     }
+    if (id == s->mark_id) {
+        s->arrived = s->mark_told;
+        s->mark_id = 0;
+        return;
+    }
     for (struct waiter *w = s->waiters; w != NULL; w = w->next) {
         if (w->id == id && !w->is_done) {
             hand_out(s, w, line, len);
@@ -213,6 +218,41 @@ session_ask_for_life(struct breaker *b, struct session *s, int64_t now_ns)
 
 /* ---- telling ---- */
 
+/* Behind what was told, so that its answer says that all of it has arrived. */
+static void
+mark(struct session *s)
+{
+    uint64_t serial = transport_serial(&s->transport);
+
+    if (s->mark_id != 0 && s->mark_serial == serial)
+        return;
+    s->mark_id = 0;
+    if (s->queue.count > 0 || s->arrived == s->told)
+        return;
+    s->mark_id = s->next_id++;
+    s->mark_told = s->told;
+    s->mark_serial = serial;
+    if (s->mark_id == 0 ||
+        transport_send(&s->transport, s->mark_id, "PING", 4) != TRANSPORT_SENT)
+        s->mark_id = 0;
+}
+
+bool
+session_has_arrived(struct breaker *b)
+{
+    struct session *s = &client_world(b)->session;
+    bool has_arrived;
+
+    (void)pthread_mutex_lock(&s->lock);
+    if (s->is_open) {
+        session_settle(b, s);
+        mark(s);
+    }
+    has_arrived = s->queue.count == 0 && s->arrived == s->told;
+    (void)pthread_mutex_unlock(&s->lock);
+    return has_arrived;
+}
+
 enum session_told
 session_tell(struct breaker *b, const struct told *item)
 {
@@ -224,12 +264,15 @@ session_tell(struct breaker *b, const struct told *item)
     reach = session_reach(b, s, clock_mono_ns(), !b->tells_later);
     if (reach != REACH_NOWHERE) {
         told_push(&s->queue, item);
+        s->told++;
         told = SESSION_TOLD;
     }
     if (reach == REACH_OPEN) {
         session_settle(b, s);
         if (s->is_new && !b->tells_later)
             session_await_connection(b, s);
+        if (b->tells_later && b->has_rings)
+            mark(s);
     }
     if (told == SESSION_TOLD && b->tells_later && s->queue.count > 0)
         told = SESSION_QUEUED;
@@ -261,6 +304,7 @@ session_keep(struct breaker *b, const struct told *item)
 
     (void)pthread_mutex_lock(&s->lock);
     told_push(&s->queue, item);
+    s->told++;
     (void)pthread_mutex_unlock(&s->lock);
 }
 
@@ -308,7 +352,7 @@ session_dropped(struct breaker *b)
 
 /* Lines of one connection are carried out in order, so an answer to the last
  * says that all before it have arrived. */
-void
+bool
 session_flush(struct breaker *b, int64_t deadline_ns)
 {
     struct session *s = &client_world(b)->session;
@@ -320,8 +364,8 @@ session_flush(struct breaker *b, int64_t deadline_ns)
     (void)pthread_mutex_lock(&s->lock);
     has_reason = s->is_open || s->queue.count > 0;
     (void)pthread_mutex_unlock(&s->lock);
-    if (has_reason)
-        (void)session_ask(b, &ping, deadline_ns);
+    return !has_reason ||
+           session_ask(b, &ping, deadline_ns) == SESSION_ANSWERED;
 }
 
 void

@@ -69,6 +69,12 @@ struct session {
     struct waiter *leader;
     uint64_t next_id;
     struct told_queue queue;
+    uint64_t told; /* items ever */
+    uint64_t
+        arrived; /* so many of them have been carried out, for all we know */
+    uint64_t mark_id; /* of a PING sent behind them, 0: none is out */
+    uint64_t mark_told;
+    uint64_t mark_serial; /* the connection it went by */
     _Atomic uint64_t unanswered;
     _Atomic uint64_t late;
 };
@@ -97,8 +103,11 @@ uint32_t session_queued(struct breaker *b);
 bool session_take(struct breaker *b, struct told *out);
 /* Reports lost because too many were queued. */
 uint64_t session_dropped(struct breaker *b);
-/* Everything told has arrived, or the deadline is over. */
-void session_flush(struct breaker *b, int64_t deadline_ns);
+/* False: the deadline was over before everything told had arrived. */
+bool session_flush(struct breaker *b, int64_t deadline_ns);
+/* Everything told has been carried out, as far as is known without waiting. Only for
+ * handles that tell later: their lines are followed by a PING. */
+bool session_has_arrived(struct breaker *b);
 /* The daemon is seen to live again: waiting for it makes sense. */
 void session_hope(struct breaker *b);
 /* What the last failure was; false when there was none. */

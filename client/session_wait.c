@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "client/client.h"
 #include "client/clock.h"
+#include "client/ring_tell.h"
 #include "client/session_private.h"
 
 /* Once silent, nobody waits: a sign of life comes first. */
@@ -131,6 +132,7 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     bool may_ask;
     int64_t now_ns = clock_mono_ns();
 
+    ring_await(b);
     (void)pthread_mutex_lock(&s->lock);
     may_ask = session_reach(b, s, now_ns, true) == REACH_OPEN;
     if (may_ask) {

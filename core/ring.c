@@ -82,6 +82,30 @@ is_sound(const struct bk_ring_item *item)
            item->retry_after_ms < BK_NUMBER_END;
 }
 
+bool
+bk_ring_has_urgent(const struct bk_ring *ring, uint64_t head, uint64_t tail)
+{
+    bool is_text = false;
+    uint64_t words[BK_RING_CELL_WORDS];
+    struct bk_ring_item item;
+    if (head - tail > BK_RING_CELLS) {
+        return true; /* a fault, found where it is taken */
+    }
+    for (; tail != head; tail++) {
+        if (is_text) {
+            is_text = false;
+            continue;
+        }
+        read_cell(ring, tail, words);
+        unpack(words, &item);
+        is_text = item.text_len > 0;
+        if (bk_ring_is_urgent(item.permit, item.retry_after_ms, item.outcome)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum bk_ring_taken
 bk_ring_take(const struct bk_ring *ring, uint64_t head, uint64_t *tail,
              struct bk_ring_item *item, char *text)

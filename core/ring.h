@@ -62,6 +62,16 @@ struct bk_ring_item {
     bool will_retry;
 };
 
+/* The bell is rung for it: somebody may wait for a probe's verdict, for a place or a
+ * token, or for the circuit to open. */
+static inline bool
+bk_ring_is_urgent(uint64_t permit, uint64_t retry_after_ms, uint8_t outcome)
+{
+    return permit != 0 || retry_after_ms != 0 ||
+           (outcome != BK_SUCCESS && outcome != BK_REJECTED &&
+            outcome != BK_CANCELLED);
+}
+
 /* ---- the worker's side; one thread ---- */
 
 /* Cells that are free, when `head` is next to be written. */
@@ -129,6 +139,10 @@ bk_ring_head(const struct bk_ring *ring)
 enum bk_ring_taken bk_ring_take(const struct bk_ring *ring, uint64_t head,
                                 uint64_t *tail, struct bk_ring_item *item,
                                 char *text);
+/* Among the cells that are written is one for which a worker of ours has rung the
+ * bell. What it says is looked at when it is taken. */
+bool bk_ring_has_urgent(const struct bk_ring *ring, uint64_t head,
+                        uint64_t tail);
 /* Gives back the room of all that was taken. */
 static inline void
 bk_ring_give(struct bk_ring *ring, uint64_t tail)

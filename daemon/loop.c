@@ -217,11 +217,13 @@ turn(struct loop *l, struct beats *b, const struct wakes *w, int *status)
         return false;
     }
     registry_advance(l->registry, now_ns);
+    /* Before the dead: one of them may have handed over a ring behind whose last
+     * outcome it died. */
+    rings_turn(l->rings, now_ns, wakes_has(w, WAKE_RINGS));
     if (wakes_has(w, WAKE_WATCH)) {
         bury(l, now_ns);
     }
     registry_probe(l->registry, now_ns);
-    rings_turn(l->rings, now_ns, wakes_has(w, WAKE_RINGS));
     registry_publish(l->registry);
     router_turn(l->router, now_ns, TURN_MESSAGES);
     if (commands_slice(l->commands, now_ns)) {

@@ -14,6 +14,8 @@
 #define SOCKET_NAME "ring.sock"
 /* Rings of one connection: a worker's threads that report at the same time. */
 #define RINGS_A_GUEST 64
+/* Connections of one process: one for each handle. */
+#define GUESTS_A_PROCESS 8
 /* Rings in all: 20 KiB each, if they are used. */
 #define RINGS_MAX 4096
 /* One user may hold this share of the connections and of the rings, so that another
@@ -25,12 +27,12 @@
 #define TURN_EVENTS 64
 #define TURN_PACKETS 16
 #define TURN_ITEMS 4096
-/* Items of one ring before the next has its turn. */
-#define TURN_RING 1
 /* A ring that was silent for so long is not looked at any more. */
 #define SILENCE_NS (100 * BK_NS_PER_MS)
 /* Between two looks at all of them that no bell asked for. */
 #define GLANCE_NS (1 * BK_NS_PER_MS)
+
+_Static_assert(TURN_ITEMS >= RINGS_MAX, "one of each in every turn");
 
 #define LISTENING UINT32_MAX /* in an event's data: no guest's number */
 
@@ -55,6 +57,7 @@ struct ring {
     uint32_t active_at; /* place among the active ones, BK_NO_SLOT: none */
     bool is_leaving;    /* asleep to the worker, to be looked at once more */
     bool has_rung;      /* since the last look */
+    bool is_faulty;     /* to be let go at the end of the turn */
 };
 
 struct rings {
@@ -73,6 +76,8 @@ struct rings {
     uint32_t ring_free;
     uint32_t *active; /* rings that are looked at */
     uint32_t active_count;
+    uint32_t *turn; /* those whose items are taken just now */
+    uint32_t turn_count;
     int64_t looked_ns;
     bool has_more; /* the last turn left something */
     struct rings_stats stats;
@@ -115,6 +120,9 @@ static void
 drop_ring(struct rings *r, uint32_t at)
 {
     deactivate(r, at);
+    /* Its worker rings for the next item, and hears that nobody listens. */
+    atomic_store_explicit(&r->rings[at].map->watch, BK_RING_ASLEEP,
+                          memory_order_relaxed);
     ring_door_unmap(&r->rings[at].map);
     r->rings[at].next = r->ring_free;
     r->ring_free = at;
@@ -151,21 +159,60 @@ carry_out(struct rings *r, int64_t now_ns, const struct guest *g,
     registry_note(registry, now_ns, NULL, NULL);
 }
 
-/* At most `most` items up to `head`. False: a fault. */
-static bool
-take(struct rings *r, int64_t now_ns, uint32_t at, unsigned most)
+/* At most `most` items up to the ring's head; how many. Nothing more is taken of a ring
+ * with a fault. */
+static uint32_t
+take(struct rings *r, int64_t now_ns, uint32_t at, uint32_t most)
 {
     struct ring *ring = &r->rings[at];
-    enum bk_ring_taken got = BK_RING_ITEM;
-    for (unsigned i = 0; i < most && got == BK_RING_ITEM; i++) {
+    for (uint32_t i = 0; i < most; i++) {
         struct bk_ring_item item;
         char text[BK_RING_TEXT + 1];
-        got = bk_ring_take(ring->map, ring->head, &ring->tail, &item, text);
-        if (got == BK_RING_ITEM) {
-            carry_out(r, now_ns, &r->guests[ring->guest], &item, text);
+        enum bk_ring_taken got =
+            bk_ring_take(ring->map, ring->head, &ring->tail, &item, text);
+        if (got != BK_RING_ITEM) {
+            ring->is_faulty = ring->is_faulty || got == BK_RING_FAULT;
+            ring->head = ring->tail;
+            return i;
+        }
+        carry_out(r, now_ns, &r->guests[ring->guest], &item, text);
+    }
+    return most;
+}
+
+/* Takes from the rings of r->turn, of each up to the head that was read and no more than
+ * `most` in all, as near as can be told in the order of writing. What rings the bell is
+ * taken within microseconds, what does not may have lain here for BK_RING_LOOK_NS: so
+ * first come rings without anything that rings. Of the others an item each in turn, or
+ * the successes of one would lie behind the failures of another, which would fake
+ * failures in a row. False: enough was done, and there is more. */
+static bool
+take_in_turn(struct rings *r, int64_t now_ns, uint32_t most)
+{
+    const uint32_t share = most / (r->turn_count > 0 ? r->turn_count : 1);
+    uint32_t left = most;
+    uint32_t loud = 0;
+    for (uint32_t i = 0; i < r->turn_count; i++) {
+        struct ring *ring = &r->rings[r->turn[i]];
+        if (!bk_ring_has_urgent(ring->map, ring->head, ring->tail)) {
+            left -= take(r, now_ns, r->turn[i], share);
+        }
+        if (ring->head != ring->tail) {
+            r->turn[loud++] = r->turn[i];
         }
     }
-    return got != BK_RING_FAULT;
+    while (loud > 0 && left > 0) {
+        uint32_t kept = 0;
+        for (uint32_t i = 0; i < loud; i++) {
+            uint32_t at = r->turn[i];
+            left -= left > 0 ? take(r, now_ns, at, 1) : 0;
+            if (r->rings[at].head != r->rings[at].tail) {
+                r->turn[kept++] = at;
+            }
+        }
+        loud = kept;
+    }
+    return left > 0;
 }
 
 /* What was taken is given back, so that the worker may write there again, before
@@ -183,14 +230,41 @@ give(struct ring *ring, int64_t now_ns)
 
 /* The head is read once: a worker that goes on writing would keep the daemon
  * here. */
-static bool
-take_all(struct rings *r, int64_t now_ns, uint32_t at)
+static void
+enlist(struct rings *r, uint32_t at)
 {
-    struct ring *ring = &r->rings[at];
-    ring->head = bk_ring_head(ring->map);
-    bool is_sound = take(r, now_ns, at, BK_RING_CELLS);
-    give(ring, now_ns);
-    return is_sound;
+    r->rings[at].head = bk_ring_head(r->rings[at].map);
+    r->turn[r->turn_count++] = at;
+}
+
+static void
+enlist_guest(struct rings *r, uint32_t at)
+{
+    for (uint32_t k = r->guests[at].rings; k != BK_NO_SLOT;
+         k = r->rings[k].next) {
+        enlist(r, k);
+    }
+}
+
+/* The next turn deals with them. */
+static void
+wake_faulty(struct rings *r, int64_t now_ns, uint32_t at)
+{
+    for (uint32_t k = r->guests[at].rings; k != BK_NO_SLOT;
+         k = r->rings[k].next) {
+        if (r->rings[k].is_faulty) {
+            activate(r, k, now_ns);
+        }
+    }
+}
+
+static void
+give_guest(struct rings *r, int64_t now_ns, uint32_t at)
+{
+    for (uint32_t k = r->guests[at].rings; k != BK_NO_SLOT;
+         k = r->rings[k].next) {
+        give(&r->rings[k], now_ns);
+    }
 }
 
 /* ---- who comes and goes ---- */
@@ -200,9 +274,12 @@ drop_guest(struct rings *r, int64_t now_ns, uint32_t at)
 {
     struct guest *g = &r->guests[at];
     uint32_t *link = chain_of(r, g->pid);
+    r->turn_count = 0;
+    enlist_guest(r, at);
+    take_in_turn(r, now_ns, UINT32_MAX);
+    give_guest(r, now_ns, at);
     for (uint32_t ring = g->rings; ring != BK_NO_SLOT;) {
         uint32_t next = r->rings[ring].next;
-        take_all(r, now_ns, ring);
         drop_ring(r, ring);
         ring = next;
     }
@@ -228,8 +305,21 @@ blame(struct rings *r, int64_t now_ns, uint32_t at, const char *why)
     drop_guest(r, now_ns, at);
 }
 
+/* Before a line of it is carried out all its rings are emptied: there is a limit to
+ * that. */
 static bool
-may_enter(const struct rings *r, int fd, const struct ucred *who)
+is_too_many(struct rings *r, uint32_t pid)
+{
+    uint32_t count = 0;
+    for (uint32_t at = *chain_of(r, pid); at != BK_NO_SLOT;
+         at = r->guests[at].next) {
+        count += r->guests[at].pid == pid;
+    }
+    return count >= GUESTS_A_PROCESS;
+}
+
+static bool
+may_enter(struct rings *r, int fd, const struct ucred *who)
 {
     uint64_t of_user = 0;
     for (uint32_t i = 0; i < r->guest_max; i++) {
@@ -237,7 +327,7 @@ may_enter(const struct rings *r, int fd, const struct ucred *who)
     }
     /* A process that cannot be told from others cannot be kept in order. */
     return who->pid > 0 && (uint32_t)fd < r->fd_end &&
-           r->guest_free != BK_NO_SLOT &&
+           !is_too_many(r, (uint32_t)who->pid) && r->guest_free != BK_NO_SLOT &&
            of_user * 100 < (uint64_t)r->guest_max * USER_SHARE_PCT;
 }
 
@@ -377,31 +467,16 @@ listen_to_all(struct rings *r, int64_t now_ns)
 
 /* ---- a turn ---- */
 
-/* One item of each in turn, until there is no more or enough was done. False: a
- * ring was let go, and all is to be looked at anew. */
-static bool
-take_in_turn(struct rings *r, int64_t now_ns)
+/* One whose ring had a fault, with all its rings. */
+static void
+let_faulty_go(struct rings *r, int64_t now_ns)
 {
-    uint32_t left = TURN_ITEMS;
-    bool has_some = true;
-    while (has_some && left > 0) {
-        has_some = false;
-        for (uint32_t i = 0; i < r->active_count; i++) {
-            uint32_t at = r->active[i];
-            struct ring *ring = &r->rings[at];
-            if (ring->head == ring->tail) {
-                continue;
-            }
-            if (!take(r, now_ns, at,
-                      r->active_count == 1 ? BK_RING_CELLS : TURN_RING)) {
-                blame(r, now_ns, ring->guest, "what it says is out of bounds");
-                return false;
-            }
-            has_some = true;
-            left -= left > 0;
+    for (uint32_t i = r->active_count; i-- > 0;) {
+        if (i < r->active_count && r->rings[r->active[i]].is_faulty) {
+            blame(r, now_ns, r->rings[r->active[i]].guest,
+                  "what it says is out of bounds");
         }
     }
-    return !has_some;
 }
 
 /* True: something is left, or was written by who saw that he had rung the bell
@@ -428,11 +503,12 @@ static bool
 look(struct rings *r, int64_t now_ns)
 {
     r->looked_ns = now_ns;
+    r->turn_count = 0;
     for (uint32_t i = 0; i < r->active_count; i++) {
-        struct ring *ring = &r->rings[r->active[i]];
-        ring->head = bk_ring_head(ring->map);
+        enlist(r, r->active[i]);
     }
-    bool is_done = take_in_turn(r, now_ns);
+    bool is_done = take_in_turn(r, now_ns, TURN_ITEMS);
+    let_faulty_go(r, now_ns);
     return give_all(r, now_ns) || !is_done;
 }
 
@@ -493,16 +569,21 @@ rings_fd(const struct rings *r)
 void
 rings_take_of(struct rings *r, int64_t now_ns, uint32_t pid)
 {
-    for (uint32_t at = *chain_of(r, pid); at != BK_NO_SLOT;
-         at = r->guests[at].next) {
-        if (r->guests[at].pid != pid) {
-            continue;
+    const uint32_t first = *chain_of(r, pid);
+    r->turn_count = 0;
+    for (uint32_t at = first; at != BK_NO_SLOT; at = r->guests[at].next) {
+        if (r->guests[at].pid == pid) {
+            enlist_guest(r, at);
         }
-        for (uint32_t k = r->guests[at].rings; k != BK_NO_SLOT;
-             k = r->rings[k].next) {
-            if (!take_all(r, now_ns, k)) {
-                activate(r, k, now_ns); /* the next turn deals with it */
-            }
+    }
+    if (r->turn_count == 0) {
+        return;
+    }
+    take_in_turn(r, now_ns, UINT32_MAX);
+    for (uint32_t at = first; at != BK_NO_SLOT; at = r->guests[at].next) {
+        if (r->guests[at].pid == pid) {
+            give_guest(r, now_ns, at);
+            wake_faulty(r, now_ns, at);
         }
     }
 }
@@ -540,8 +621,9 @@ make_room(struct rings *r, uint32_t most)
     r->by_pid = calloc(r->pid_mask + 1, sizeof(*r->by_pid));
     r->rings = calloc(RINGS_MAX, sizeof(*r->rings));
     r->active = calloc(RINGS_MAX, sizeof(*r->active));
+    r->turn = calloc(RINGS_MAX, sizeof(*r->turn));
     if (r->guests == NULL || r->by_pid == NULL || r->rings == NULL ||
-        r->active == NULL) {
+        r->active == NULL || r->turn == NULL) {
         return false;
     }
     for (uint32_t i = 0; i < most; i++) {
@@ -621,6 +703,7 @@ rings_close(struct rings **rings, const struct rundir *dir, int64_t now_ns)
     free(r->by_pid);
     free(r->rings);
     free(r->active);
+    free(r->turn);
     free(r);
     *rings = NULL;
 }

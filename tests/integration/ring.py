@@ -148,3 +148,12 @@ def slot_of(segment_path, name):
                 word, = struct.unpack("=Q", f.read(8))
                 return slot, word >> 50 & 0xff
     raise AssertionError(f"{name} is not in {segment_path}")
+
+
+def word_kind(segment_path, slot):
+    """0: ask, 1: go, 2: no."""
+    with open(segment_path, "rb") as f:
+        f.seek(48)
+        words_at, = struct.unpack("=Q", f.read(8))
+        f.seek(words_at + 8 * slot[0])
+        return struct.unpack("=Q", f.read(8))[0] >> 62

@@ -180,6 +180,35 @@ a_head_beyond_the_ring_is_a_fault(void **state)
     }
 }
 
+static void
+what_rings_the_bell_is_seen_behind_what_does_not(void **state)
+{
+    (void)state;
+    struct bk_ring_item calm = {.outcome = BK_SUCCESS};
+    struct bk_ring_item loud = {.outcome = BK_FAILURE};
+    struct bk_ring_item text = {.outcome = BK_REJECTED, .text_len = 64};
+    char words[BK_RING_TEXT + 1];
+    uint64_t head = BK_RING_CELLS - 2;
+    uint64_t tail = head;
+    memset(words, '\xff', sizeof(words));
+    clear();
+    assert_false(bk_ring_has_urgent(&ring, head, tail));
+    head = bk_ring_put(&ring, head, &calm, "");
+    head = bk_ring_put(&ring, head, &text, words);
+    calm.outcome = BK_CANCELLED;
+    head = bk_ring_put(&ring, head, &calm, "");
+    assert_false(bk_ring_has_urgent(&ring, head, tail));
+    assert_true(
+        bk_ring_has_urgent(&ring, bk_ring_put(&ring, head, &loud, ""), tail));
+    calm.permit = 1;
+    assert_true(
+        bk_ring_has_urgent(&ring, bk_ring_put(&ring, head, &calm, ""), tail));
+    calm = (struct bk_ring_item){.outcome = BK_SUCCESS, .retry_after_ms = 1};
+    assert_true(
+        bk_ring_has_urgent(&ring, bk_ring_put(&ring, head, &calm, ""), tail));
+    assert_true(bk_ring_has_urgent(&ring, tail + BK_RING_CELLS + 1, tail));
+}
+
 int
 main(void)
 {
@@ -190,6 +219,7 @@ main(void)
         cmocka_unit_test(control_characters_of_a_text_are_not_told),
         cmocka_unit_test(what_is_out_of_bounds_is_a_fault),
         cmocka_unit_test(a_head_beyond_the_ring_is_a_fault),
+        cmocka_unit_test(what_rings_the_bell_is_seen_behind_what_does_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
