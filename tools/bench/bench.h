@@ -28,6 +28,7 @@ struct bench {
     int cores[2];               /* the same twice when there is but one */
     struct bench_daemon daemons[BENCH_DAEMONS];
     struct results results;
+    double others_pct;        /* of the machine, used by others meanwhile */
     const char *row;          /* that is measured now */
     char why[BENCH_WHY_SIZE]; /* the last trouble */
 };

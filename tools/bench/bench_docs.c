@@ -51,6 +51,11 @@ put_head(const struct bench *b, FILE *out)
         "is good\n"
         "unless the goal says \"at least\".\n",
         b->options.repeats);
+    if (b->others_pct > TELL_DISTURBED_PCT)
+        fprintf(out,
+                "\nOthers used %.0f %% of the machine while this was measured, "
+                "which disturbs it.\n",
+                b->others_pct);
 }
 
 static void

@@ -90,6 +90,7 @@ tell_json(const struct bench *b, FILE *out)
     bk_json_string(&j, "date", where.date);
     bk_json_u64(&j, "repeats", b->options.repeats);
     bk_json_bool(&j, "quick", b->options.is_quick);
+    put_number(&j, "others_percent", b->others_pct);
     bk_json_open(&j, "lines", '[');
     for (size_t i = 0; i < b->results.line_count; i++)
         put_line(&j, &b->results.lines[i]);

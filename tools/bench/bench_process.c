@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -308,4 +309,44 @@ process_sleeps(pid_t pid)
 
     each_thread(pid, add_sleeps, &sum);
     return sum;
+}
+
+int64_t
+process_machine_ns(void)
+{
+    FILE *stat = fopen("/proc/stat", "re");
+    char line[256] = "";
+    char *at = line + strlen("cpu");
+    uint64_t ticks = 0;
+
+    if (stat == NULL)
+        return 0;
+    if (fgets(line, sizeof line, stat) == NULL)
+        line[0] = '\0';
+    fclose(stat);
+    /* user, nice, system, idle, iowait, irq, softirq, steal */
+    for (int i = 0; i < 8 && line[0] != '\0'; i++) {
+        uint64_t value = strtoull(at, &at, 10);
+
+        if (i != 3 && i != 4)
+            ticks += value;
+    }
+    return (int64_t)(ticks * (1000000000U / (uint64_t)sysconf(_SC_CLK_TCK)));
+}
+
+static int64_t
+used_ns(int whose)
+{
+    struct rusage u;
+
+    getrusage(whose, &u);
+    return ((int64_t)u.ru_utime.tv_sec + u.ru_stime.tv_sec) *
+               INT64_C(1000000000) +
+           ((int64_t)u.ru_utime.tv_usec + u.ru_stime.tv_usec) * 1000;
+}
+
+int64_t
+process_own_ns(void)
+{
+    return used_ns(RUSAGE_SELF) + used_ns(RUSAGE_CHILDREN);
 }

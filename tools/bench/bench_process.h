@@ -44,6 +44,10 @@ bool process_pin(pid_t pid, int core);
 int64_t process_cpu_ns(pid_t pid);
 /* 0: not known. */
 uint64_t process_rss_kib(pid_t pid);
+/* How much processor time all of the machine's, and those started here and ended,
+ * have used; their difference is others'. */
+int64_t process_machine_ns(void);
+int64_t process_own_ns(void);
 /* Times its threads went to sleep by themselves. */
 uint64_t process_sleeps(pid_t pid);
 

@@ -145,4 +145,9 @@ tell_sum(const struct bench *b, FILE *out)
     fprintf(out, "\n%zu hold, %zu missed, %zu skipped, %zu failed\n",
             count_state(b, RESULT_HOLDS), count_state(b, RESULT_MISSED),
             count_state(b, RESULT_SKIPPED), count_state(b, RESULT_FAILED));
+    if (b->others_pct > TELL_DISTURBED_PCT)
+        fprintf(out,
+                "others used %.0f %% of this machine meanwhile: figures and "
+                "ratios are disturbed\n",
+                b->others_pct);
 }

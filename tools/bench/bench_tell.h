@@ -6,6 +6,9 @@
 #include "tools/bench/bench_rows.h"
 #include <stdio.h>
 
+/* More than this of the machine used by others is worth a word. */
+#define TELL_DISTURBED_PCT 3
+
 /* Which machine, when, what. */
 struct tell_where {
     char machine[160];

@@ -153,6 +153,28 @@ set_up(struct bench *b)
            make_place(b->disk, disk != NULL ? disk : "/tmp");
 }
 
+/* Everything, from where nothing was started to where all is ended. */
+static int
+run_all(struct bench *b)
+{
+    int64_t machine_ns = process_machine_ns();
+    int64_t own_ns = process_own_ns();
+    int64_t began_ns = player_clock_ns();
+    int status = set_up(b) ? bench_run(b) : 1;
+    double all_ns;
+
+    process_stop_all();
+    all_ns = (double)(player_clock_ns() - began_ns) *
+             (double)sysconf(_SC_NPROCESSORS_ONLN);
+    b->others_pct = 100 *
+                    (double)(process_machine_ns() - machine_ns -
+                             (process_own_ns() - own_ns)) /
+                    all_ns;
+    if (b->others_pct < 0)
+        b->others_pct = 0;
+    return status;
+}
+
 static int
 finish(struct bench *b, int status)
 {
@@ -188,9 +210,7 @@ main(int argc, char **argv)
     if (b.options.is_list)
         return list_rows();
     process_catch_signals();
-    status = set_up(&b) ? bench_run(&b) : 1;
-    process_stop_all();
-    status = finish(&b, status);
+    status = finish(&b, run_all(&b));
     remove_place(b.dir);
     remove_place(b.disk);
     return status;
