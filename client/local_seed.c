@@ -69,7 +69,7 @@ local_seed_fleet(struct breaker *b)
                                             .policies = LOCAL_SERVICES,
                                             .routes = LOCAL_ROUTES};
     struct world *w = client_world(b);
-    void *memory = malloc(bk_fleet_bytes(&limits));
+    void *memory = calloc(1, bk_fleet_bytes(&limits));
     struct bk_fleet *f;
 
     if (memory == NULL)
@@ -130,9 +130,16 @@ take_over(struct breaker *b, struct bk_fleet *f, int64_t now_ns,
         share_of_reserve(b, policy->retry_min_per_sec_ppm);
     make_own(&record.breaker, now_ns);
     slot = free_slot(f);
-    return slot != BK_NO_SLOT &&
-           bk_fleet_adopt(f, now_ns, slot, name, record.incarnation,
-                          &record.breaker, policy, evidence, NULL) == BK_OK;
+    if (slot == BK_NO_SLOT)
+        return false;
+    return bk_fleet_adopt(f, now_ns,
+                          &(struct bk_kept){.name = name,
+                                            .slot = slot,
+                                            .incarnation = record.incarnation,
+                                            .used_ns = now_ns,
+                                            .breaker = &record.breaker,
+                                            .policy = policy,
+                                            .evidence = evidence}) == BK_OK;
 }
 
 static void

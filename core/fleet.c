@@ -65,8 +65,6 @@ bk_fleet_init(void *mem, const struct bk_limits *limits,
     struct layout at = lay_out(limits);
     char *base = mem;
     struct bk_fleet *f = mem;
-    memset(mem, 0, at.leases);
-    memset(base + at.policy_users, 0, at.total - at.policy_users);
     f->limits = *limits;
     f->source = source;
     f->context = context;
@@ -83,6 +81,14 @@ bk_fleet_init(void *mem, const struct bk_limits *limits,
     bk_leases_init(&f->leases, base + at.leases, limits->leases);
     memset(f->buckets, 0xff, sizeof(uint32_t) * f->bucket_count);
     return f;
+}
+
+void *
+bk_fleet_room(struct bk_fleet *f, uint32_t count, size_t *bytes)
+{
+    count = count < f->limits.services ? count : f->limits.services;
+    *bytes = sizeof(struct bk_service) * count;
+    return f->services;
 }
 
 /* ---- looking and draining ---- */

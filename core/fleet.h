@@ -96,8 +96,9 @@ typedef bool bk_policy_source(void *context, const char *name,
 struct bk_fleet; /* private, in the caller's memory */
 
 size_t bk_fleet_bytes(const struct bk_limits *limits);
-/* `mem`: bk_fleet_bytes octets, aligned for uint64_t. `seed` starts the random
- * numbers. */
+/* `mem`: bk_fleet_bytes octets of zeros, aligned for uint64_t; not written to
+ * before they are needed, so that a large table costs little memory before it fills.
+ * `seed` starts the random numbers. */
 struct bk_fleet *bk_fleet_init(void *mem, const struct bk_limits *limits,
                                bk_policy_source *source, void *context,
                                uint64_t seed);
@@ -295,14 +296,28 @@ void bk_fleet_each_forgotten(const struct bk_fleet *f,
                                            uint64_t generation),
                              void *context);
 void bk_fleet_set_next_id(struct bk_fleet *f, uint64_t next_id);
-/* Takes a service, then its leases, over from a segment, slot for slot. `stats`
- * may be NULL: all zero. */
-enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
-                             const char *name, uint32_t incarnation,
-                             const struct bk_breaker *breaker,
-                             const struct bk_policy *policy,
-                             const struct bk_evidence *evidence,
-                             const struct bk_stats *stats);
+/* A service as a segment has it. */
+struct bk_kept {
+    const char *name;
+    uint32_t slot;
+    uint32_t incarnation;
+    uint32_t policy_at; /* where the policy was; it stays there if it can */
+    bool is_configured;
+    int64_t used_ns;
+    const struct bk_breaker *breaker;
+    const struct bk_policy *policy;
+    const struct bk_evidence *evidence;
+    const struct bk_stats *stats; /* NULL: all zero */
+};
+/* Takes a service, then its leases, over from a segment, slot for slot. It counts as
+ * published unless something about it is another now; bk_fleet_touch says that it
+ * does not. */
+enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns,
+                             const struct bk_kept *kept);
+/* All that is published of the service must be published again. */
+void bk_fleet_touch(struct bk_fleet *f, uint32_t slot);
+/* The memory that the services in the first `count` slots take. */
+void *bk_fleet_room(struct bk_fleet *f, uint32_t count, size_t *bytes);
 bool bk_fleet_adopt_lease(struct bk_fleet *f, uint32_t slot,
                           const struct bk_lease *lease);
 

@@ -160,7 +160,7 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
     }
     bool is_configured = f->source(f->context, saved->name, &policy);
     enum bk_error error =
-        bk_fleet_place(f, now_ns, BK_NO_SLOT, saved->name, len, &policy,
+        bk_fleet_place(f, now_ns, saved->name, len, &policy,
                        saved->generation + BK_GENERATION_LEAP, &slot);
     if (error == BK_OK) {
         f->services[slot].is_configured = is_configured;
@@ -173,38 +173,58 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
 
 /* ---- adopting a segment ---- */
 
-enum bk_error
-bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
-               const char *name, uint32_t incarnation,
-               const struct bk_breaker *breaker, const struct bk_policy *policy,
-               const struct bk_evidence *evidence, const struct bk_stats *stats)
+static bool
+may_adopt(const struct bk_fleet *f, const struct bk_kept *kept, size_t len)
 {
-    size_t len = strlen(name);
-    now_ns = bk_fleet_clamp(f, now_ns);
-    if (slot >= f->limits.services || f->services[slot].name[0] != '\0' ||
-        !bk_name_is_valid(name, len) || !bk_breaker_is_sound(breaker) ||
-        bk_fleet_find(f, name, len) != BK_NO_SLOT) {
+    return kept->slot < f->limits.services &&
+           f->services[kept->slot].name[0] == '\0' &&
+           bk_name_is_valid(kept->name, len) &&
+           bk_breaker_is_sound(kept->breaker) &&
+           bk_fleet_find(f, kept->name, len) == BK_NO_SLOT;
+}
+
+/* True when something is not as it was. */
+static bool
+take_breaker(struct bk_breaker *b, const struct bk_kept *kept)
+{
+    const struct bk_policy *policy = kept->policy;
+    bool is_other = kept->breaker->permits_out != 0;
+    *b = *kept->breaker;
+    b->permits_out = 0; /* counted anew from the leases */
+    if (policy->window_calls > 0 && b->window.head >= policy->window_calls) {
+        bk_window_clear(&b->window); /* it was another window's */
+        is_other = true;
+    }
+    return is_other;
+}
+
+enum bk_error
+bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
+{
+    size_t len = strlen(kept->name);
+    uint32_t slot = kept->slot;
+    bk_fleet_clamp(f, now_ns);
+    if (!may_adopt(f, kept, len)) {
         return BK_ERR_BAD_SERVICE;
     }
-    enum bk_error error =
-        bk_fleet_place(f, now_ns, slot, name, len, policy, 0, &slot);
-    if (error != BK_OK) {
-        return error;
+    uint32_t policy = bk_fleet_take_policy_at(f, kept->policy_at, kept->policy);
+    if (policy == BK_NO_SLOT) {
+        return BK_ERR_TABLE_FULL;
     }
-    struct bk_service *s = &f->services[slot];
-    s->incarnation = incarnation;
-    s->breaker = *breaker;
-    s->breaker.permits_out = 0; /* counted anew from the leases */
-    if (policy->window_calls > 0 &&
-        breaker->window.head >= policy->window_calls) {
-        bk_window_clear(&s->breaker.window); /* it was another window's */
+    struct bk_service *s = bk_fleet_enter(f, slot, kept->name, len, policy);
+    s->incarnation = kept->incarnation;
+    s->is_configured = kept->is_configured;
+    s->used_ns = kept->used_ns;
+    memcpy(s->evidence, kept->evidence, sizeof(s->evidence));
+    s->evidence_next = bk_evidence_next(kept->evidence);
+    memset(&s->stats, 0, sizeof(s->stats));
+    if (kept->stats != NULL) {
+        s->stats = *kept->stats;
     }
-    memcpy(s->evidence, evidence, sizeof(s->evidence));
-    s->evidence_next = bk_evidence_next(evidence);
-    if (stats != NULL) {
-        s->stats = *stats;
+    if (take_breaker(&s->breaker, kept) || policy != kept->policy_at) {
+        bk_fleet_touch(f, slot);
     }
-    bk_fleet_settle(f, slot);
+    bk_fleet_settle_quietly(f, slot);
     return BK_OK;
 }
 

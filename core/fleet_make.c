@@ -59,39 +59,42 @@ find_room(struct bk_fleet *f, int64_t now_ns)
     return BK_NO_SLOT;
 }
 
-enum bk_error
-bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
-               const char *name, size_t len, const struct bk_policy *policy,
-               uint64_t generation, uint32_t *out)
+struct bk_service *
+bk_fleet_enter(struct bk_fleet *f, uint32_t slot, const char *name, size_t len,
+               uint32_t policy)
 {
-    if (slot == BK_NO_SLOT) {
-        slot = find_room(f, now_ns);
-    }
+    struct bk_service *s = &f->services[slot];
+    BK_ASSERT(s->name[0] == '\0');
+    bk_copy_text(s->name, sizeof(s->name), name, len);
+    s->policy = policy;
+    s->shut_ns = 0;
+    bk_lease_heap_init(&s->permits);
+    bk_lease_heap_init(&s->tokens);
+    f->buckets[bk_fleet_bucket(f, name, len)] = slot;
+    bk_fleet_add_timer(f, slot);
+    return s;
+}
+
+enum bk_error
+bk_fleet_place(struct bk_fleet *f, int64_t now_ns, const char *name, size_t len,
+               const struct bk_policy *policy, uint64_t generation,
+               uint32_t *out)
+{
+    uint32_t slot = find_room(f, now_ns);
     uint32_t taken =
         slot == BK_NO_SLOT ? BK_NO_SLOT : bk_fleet_take_policy(f, policy);
     if (taken == BK_NO_SLOT) {
         return BK_ERR_TABLE_FULL;
     }
-    struct bk_service *s = &f->services[slot];
-    BK_ASSERT(s->name[0] == '\0');
-    bk_copy_text(s->name, sizeof(s->name), name, len);
+    struct bk_service *s = bk_fleet_enter(f, slot, name, len, taken);
     s->incarnation++;
-    s->policy = taken;
     s->is_configured = false;
     s->used_ns = now_ns;
-    s->shut_ns = 0;
     s->evidence_next = 0;
-    s->evidence_dirty = (UINT32_C(1) << BK_EVIDENCE_COUNT) - 1;
     memset(s->evidence, 0, sizeof(s->evidence));
     memset(&s->stats, 0, sizeof(s->stats));
-    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
-        s->stats_dirty[i / 64] |= UINT64_C(1) << i % 64;
-    }
-    bk_lease_heap_init(&s->permits);
-    bk_lease_heap_init(&s->tokens);
     bk_breaker_init(&s->breaker, policy, now_ns, generation);
-    f->buckets[bk_fleet_bucket(f, name, len)] = slot;
-    bk_fleet_add_timer(f, slot);
+    bk_fleet_touch(f, slot);
     bk_fleet_settle(f, slot);
     *out = slot;
     return BK_OK;
@@ -132,7 +135,7 @@ bk_fleet_make(struct bk_fleet *f, int64_t now_ns, const char *name, size_t len,
     bk_copy_text(text, sizeof(text), name, len);
     bool is_configured = f->source(f->context, text, &policy);
     enum bk_error error =
-        bk_fleet_place(f, now_ns, BK_NO_SLOT, text, len, &policy,
+        bk_fleet_place(f, now_ns, text, len, &policy,
                        bk_fleet_first_generation(f, text), service);
     if (error == BK_OK) {
         f->services[*service].is_configured = is_configured;

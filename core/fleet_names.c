@@ -91,21 +91,42 @@ bk_fleet_is_route(const struct bk_fleet *f, const char *name, size_t len)
 uint32_t
 bk_fleet_take_policy(struct bk_fleet *f, const struct bk_policy *policy)
 {
-    uint32_t free_at = BK_NO_SLOT;
-    for (uint32_t i = 0; i < f->limits.policies; i++) {
+    uint32_t free_at =
+        f->policy_end < f->limits.policies ? f->policy_end : BK_NO_SLOT;
+    for (uint32_t i = 0; i < f->policy_end; i++) {
         if (f->policy_users[i] == 0) {
-            free_at = free_at == BK_NO_SLOT ? i : free_at;
+            free_at = i < free_at ? i : free_at;
         } else if (memcmp(&f->policies[i], policy, sizeof(*policy)) == 0) {
             f->policy_users[i]++;
             return i;
         }
     }
     if (free_at != BK_NO_SLOT) {
+        f->policy_end = free_at < f->policy_end ? f->policy_end : free_at + 1;
         f->policies[free_at] = *policy;
         f->policy_edition++;
         f->policy_users[free_at] = 1;
     }
     return free_at;
+}
+
+uint32_t
+bk_fleet_take_policy_at(struct bk_fleet *f, uint32_t at,
+                        const struct bk_policy *policy)
+{
+    if (at < f->limits.policies && f->policy_users[at] > 0 &&
+        memcmp(&f->policies[at], policy, sizeof(*policy)) == 0) {
+        f->policy_users[at]++;
+        return at;
+    }
+    if (at >= f->limits.policies || f->policy_users[at] > 0) {
+        return bk_fleet_take_policy(f, policy);
+    }
+    f->policies[at] = *policy;
+    f->policy_edition++;
+    f->policy_users[at] = 1;
+    f->policy_end = at < f->policy_end ? f->policy_end : at + 1;
+    return at;
 }
 
 void

@@ -58,7 +58,11 @@ bk_fleet_reconfigure(struct bk_fleet *f, int64_t now_ns, uint32_t slot)
     struct bk_policy old = *bk_fleet_policy_of(f, slot);
     now_ns = bk_fleet_clamp(f, now_ns);
     bk_fleet_catch_up(f, slot, now_ns);
-    s->is_configured = f->source(f->context, s->name, &policy);
+    bool is_configured = f->source(f->context, s->name, &policy);
+    if (is_configured != s->is_configured) {
+        s->is_configured = is_configured;
+        bk_fleet_mark_dirty(f, slot);
+    }
     if (memcmp(&policy, &old, sizeof(policy)) == 0) {
         return BK_OK;
     }

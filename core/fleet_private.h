@@ -35,8 +35,9 @@ struct bk_fleet {
     struct bk_service *services;
     struct bk_policy *policies;
     uint32_t *policy_users;
-    uint32_t *buckets; /* slot by name; BK_NO_SLOT is empty */
-    uint32_t *timers;  /* heap of slots, earliest deadline first */
+    uint32_t policy_end; /* none beyond was ever used */
+    uint32_t *buckets;   /* slot by name; BK_NO_SLOT is empty */
+    uint32_t *timers;    /* heap of slots, earliest deadline first */
     struct bk_route *routes;
     struct bk_note notes[BK_OUTBOX];
     struct forgotten forgotten[BK_FORGOTTEN];
@@ -70,19 +71,29 @@ struct bk_effects bk_fleet_step(struct bk_fleet *f, uint32_t slot,
 void bk_fleet_catch_up(struct bk_fleet *f, uint32_t slot, int64_t now_ns);
 /* After a change: the service must be published, its deadline may be another. */
 void bk_fleet_settle(struct bk_fleet *f, uint32_t slot);
+/* The same of what is published as it is. */
+void bk_fleet_settle_quietly(struct bk_fleet *f, uint32_t slot);
 void bk_fleet_note(struct bk_fleet *f, const struct bk_note *note);
 
-/* Takes an empty slot (BK_NO_SLOT: the first) for a name; its breaker is as new
- * with `generation`. Errors: table_full. */
-enum bk_error bk_fleet_place(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
+/* Takes an empty slot for a name; its breaker is as new with `generation`. Errors:
+ * table_full. */
+enum bk_error bk_fleet_place(struct bk_fleet *f, int64_t now_ns,
                              const char *name, size_t len,
                              const struct bk_policy *policy,
                              uint64_t generation, uint32_t *out);
+/* A free slot gets its name; the policy is its own already. Nothing else of it has
+ * a value. */
+struct bk_service *bk_fleet_enter(struct bk_fleet *f, uint32_t slot,
+                                  const char *name, size_t len,
+                                  uint32_t policy);
 /* Voids its leases, frees its slot. */
 void bk_fleet_remove(struct bk_fleet *f, uint32_t slot);
 /* The index of an equal policy, one user more; BK_NO_SLOT when full. */
 uint32_t bk_fleet_take_policy(struct bk_fleet *f,
                               const struct bk_policy *policy);
+/* The same at index `at`, while nobody uses that for another. */
+uint32_t bk_fleet_take_policy_at(struct bk_fleet *f, uint32_t at,
+                                 const struct bk_policy *policy);
 void bk_fleet_drop_policy(struct bk_fleet *f, uint32_t policy);
 const struct bk_policy *bk_fleet_policy_of(const struct bk_fleet *f,
                                            uint32_t slot);

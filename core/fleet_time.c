@@ -90,7 +90,18 @@ bk_fleet_mark_dirty(struct bk_fleet *f, uint32_t slot)
 }
 
 void
-bk_fleet_settle(struct bk_fleet *f, uint32_t slot)
+bk_fleet_touch(struct bk_fleet *f, uint32_t slot)
+{
+    struct bk_service *s = &f->services[slot];
+    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
+        s->stats_dirty[i / 64] |= UINT64_C(1) << i % 64;
+    }
+    s->evidence_dirty = (UINT32_C(1) << BK_EVIDENCE_COUNT) - 1;
+    bk_fleet_mark_dirty(f, slot);
+}
+
+void
+bk_fleet_settle_quietly(struct bk_fleet *f, uint32_t slot)
 {
     struct bk_service *s = &f->services[slot];
     int64_t shut_ns =
@@ -101,6 +112,12 @@ bk_fleet_settle(struct bk_fleet *f, uint32_t slot)
     }
     s->timer_ns = service_deadline(f, slot);
     sift(f, s->timer_at);
+}
+
+void
+bk_fleet_settle(struct bk_fleet *f, uint32_t slot)
+{
+    bk_fleet_settle_quietly(f, slot);
     bk_fleet_mark_dirty(f, slot);
 }
 
@@ -173,7 +190,7 @@ bk_fleet_void_permits(struct bk_fleet *f, struct bk_service *s)
 void
 bk_fleet_touch_dependants(struct bk_fleet *f, const char *name)
 {
-    for (uint32_t i = 0; i < f->limits.policies; i++) {
+    for (uint32_t i = 0; i < f->policy_end; i++) {
         if (f->policy_users[i] == 0 ||
             strcmp(f->policies[i].requires_name, name) != 0) {
             continue;

@@ -123,6 +123,7 @@ static const uint64_t facts[] = {
     offsetof(struct bk_segment_header, phase),
     offsetof(struct bk_segment_header, heartbeat_boot_ns),
     offsetof(struct bk_segment_header, next_id),
+    offsetof(struct bk_segment_header, lease_end),
     offsetof(struct bk_segment_header, version),
     offsetof(struct bk_segment_header, totals),
     sizeof(struct bk_record),

@@ -63,6 +63,7 @@ struct bk_segment_header {
     _Atomic uint64_t service_count;
     _Atomic uint64_t next_id;
     _Atomic uint64_t route_count;
+    _Atomic uint64_t lease_end; /* above each slot of a lease ever used */
     _Atomic uint64_t version[BK_VERSION_SIZE / 8]; /* text of the daemon's */
     _Atomic uint64_t totals[BK_TOTAL_COUNT];
 };
@@ -122,6 +123,8 @@ void bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
 void bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
                            struct bk_stats *out);
 void bk_segment_read_totals(const struct bk_segment *s, struct bk_totals *out);
+/* Slots from here on were never used. */
+uint32_t bk_segment_lease_end(const struct bk_segment *s);
 bool bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                            struct bk_lease *out);
 bool bk_segment_read_route(const struct bk_segment *s, uint32_t index,

@@ -147,6 +147,17 @@ bk_segment_read_totals(const struct bk_segment *s, struct bk_totals *out)
     }
 }
 
+/* Acquire: pairs with the release in bk_segment_put_lease, which comes before the
+ * lease. */
+uint32_t
+bk_segment_lease_end(const struct bk_segment *s)
+{
+    uint64_t end =
+        atomic_load_explicit(&s->header->lease_end, memory_order_acquire);
+
+    return end < s->limits.leases ? (uint32_t)end : s->limits.leases;
+}
+
 bool
 bk_segment_read_lease(const struct bk_segment *s, uint32_t slot,
                       struct bk_lease *out)

@@ -120,6 +120,10 @@ bk_segment_put_lease(struct bk_segment *s, const struct bk_fleet *f,
     BK_ASSERT(slot < s->limits.leases);
     if (lease == NULL || lease->kind == BK_LEASE_FREE)
         lease = &none;
+    /* Before the lease: whoever adopts looks no further. */
+    if (slot >= bk_segment_lease_end(s))
+        atomic_store_explicit(&s->header->lease_end, (uint64_t)slot + 1,
+                              memory_order_release);
     bk_image_store(s->leases + (size_t)slot * BK_IMAGE_WORDS(struct bk_lease),
                    lease, sizeof *lease);
 }

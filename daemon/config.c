@@ -13,6 +13,7 @@ struct config {
     struct bk_config_file file;
     struct bk_layer environment;
     struct bk_layers settings; /* by SET */
+    struct bk_policy plain;    /* of a name that nothing is said of */
 };
 
 static const struct bk_memory heap = {realloc, free};
@@ -27,6 +28,18 @@ read_environment(struct bk_layer *layer, struct bk_text *error)
             return false;
     }
     return true;
+}
+
+/* Most services are such: what the keys say is read once, not for each of them. */
+static void
+work_out_plain(struct config *c)
+{
+    const struct bk_layer *layers[BK_ORIGIN_COUNT] = {
+        [BK_FROM_DEFAULTS] = &c->file.defaults,
+        [BK_FROM_ENVIRONMENT] = &c->environment,
+    };
+
+    bk_layers_effective(layers, "", &c->plain, NULL);
 }
 
 struct config *
@@ -49,6 +62,8 @@ config_open(const char *path, struct bk_text *error)
     if (!read_environment(&c->environment, error) ||
         (path != NULL && !config_load(&c->file, path, error)))
         config_close(&c);
+    else
+        work_out_plain(c);
     return c;
 }
 
@@ -129,6 +144,7 @@ config_reload(struct config *c, struct bk_text *error)
     if (is_good) {
         bk_config_file_fini(&c->file);
         c->file = *file;
+        work_out_plain(c);
     } else {
         bk_config_file_fini(file);
     }
@@ -164,6 +180,15 @@ config_effective(const struct config *c, const char *name,
 bool
 config_source(void *config, const char *name, struct bk_policy *out)
 {
+    const struct config *c = config;
+
+    /* A name may be what it would require itself; see bk_layers_effective. */
+    if (bk_layers_find(&c->file.services, name) == NULL &&
+        bk_layers_find(&c->settings, name) == NULL &&
+        strcmp(c->plain.requires_name, name) != 0) {
+        *out = c->plain;
+        return false;
+    }
     return config_effective(config, name, out, NULL);
 }
 

@@ -24,6 +24,7 @@ struct publish {
     uint32_t late_count;
     uint8_t *is_late; /* an octet a slot */
     int64_t late_ns;  /* not before this, unless promised */
+    bool is_running;
     char path[PATH_MAX];
     char new_path[PATH_MAX];
 };
@@ -100,26 +101,71 @@ map_old(const struct publish *p, struct old *old)
     return why;
 }
 
+/* A policy as it was published, kept because the next service has it as well. */
+struct known_policy {
+    bool is_read;
+    uint32_t index;
+    struct bk_policy policy;
+};
+
+/* Without its policy the windows could not be read: the one in force now will do, a
+ * change of window empties them. */
+static const struct bk_policy *
+policy_at(const struct bk_segment *s, uint32_t index,
+          struct known_policy *known)
+{
+    if (!known->is_read || known->index != index) {
+        if (!bk_segment_read_policy(s, index, &known->policy)) {
+            bk_policy_defaults(&known->policy);
+        }
+        known->is_read = true;
+        known->index = index;
+    }
+    return &known->policy;
+}
+
 static bool
 adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
-              int64_t now_ns)
+              int64_t now_ns, struct known_policy *known)
 {
     struct bk_record record;
-    struct bk_policy policy;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
     struct bk_stats stats;
     if (!bk_segment_read(s, slot, &record)) {
         return false;
     }
-    /* Without its policy the windows could not be read: the one in force now
-     * will do, a change of window empties them. */
-    if (!bk_segment_read_policy(s, record.policy, &policy)) {
-        bk_policy_defaults(&policy);
-    }
     bk_segment_read_evidence(s, slot, evidence);
     bk_segment_read_stats(s, slot, &stats);
-    return bk_fleet_adopt(fleet, now_ns, slot, record.name, record.incarnation,
-                          &record.breaker, &policy, evidence, &stats) == BK_OK;
+    const struct bk_kept kept = {.name = record.name,
+                                 .slot = slot,
+                                 .incarnation = record.incarnation,
+                                 .policy_at = record.policy,
+                                 .is_configured = record.is_configured,
+                                 .used_ns = record.used_ns,
+                                 .breaker = &record.breaker,
+                                 .policy = policy_at(s, record.policy, known),
+                                 .evidence = evidence,
+                                 .stats = &stats};
+    if (bk_fleet_adopt(fleet, now_ns, &kept) != BK_OK) {
+        return false;
+    }
+    /* The writer may have died before the name was entered. */
+    if (bk_segment_find(s, record.name, strlen(record.name)) != slot) {
+        bk_fleet_touch(fleet, slot);
+    }
+    return true;
+}
+
+/* The memory for what comes in is asked for at once: page by page it would take
+ * longer than all the rest. */
+static void
+make_room(struct bk_fleet *fleet, uint64_t services)
+{
+    size_t bytes;
+    uint32_t count = services < UINT32_MAX ? (uint32_t)services : UINT32_MAX;
+    char *at = bk_fleet_room(fleet, count, &bytes);
+    size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
+    (void)madvise(at - over, bytes + over, MADV_POPULATE_WRITE);
 }
 
 /* Takes services and leases over. Slots stay where they are, so that a worker's
@@ -130,11 +176,14 @@ adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
 {
     const struct bk_segment *s = &old->segment;
     uint64_t next_id = atomic_load(&s->header->next_id);
+    uint32_t lease_end = bk_segment_lease_end(s);
     struct bk_lease lease;
+    struct known_policy known = {.is_read = false};
+    make_room(fleet, atomic_load(&s->header->service_count));
     for (uint32_t i = 0; i < s->limits.services; i++) {
-        found->services += adopt_service(s, i, fleet, now_ns);
+        found->services += adopt_service(s, i, fleet, now_ns, &known);
     }
-    for (uint32_t i = 0; i < s->limits.leases; i++) {
+    for (uint32_t i = 0; i < lease_end; i++) {
         if (bk_segment_read_lease(s, i, &lease) &&
             lease.kind != BK_LEASE_FREE && lease.id >= next_id &&
             lease.id < BK_NUMBER_END) {
@@ -142,7 +191,7 @@ adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
         }
     }
     bk_fleet_set_next_id(fleet, next_id > 0 ? next_id : 1);
-    for (uint32_t i = 0; i < s->limits.leases; i++) {
+    for (uint32_t i = 0; i < lease_end; i++) {
         if (bk_segment_read_lease(s, i, &lease) &&
             lease.kind != BK_LEASE_FREE) {
             found->leases += bk_fleet_adopt_lease(fleet, i, &lease);
@@ -180,10 +229,24 @@ clear_rest(struct bk_segment *s, struct bk_fleet *fleet)
             bk_segment_put_service(s, fleet, i);
         }
     }
-    for (uint32_t i = 0; i < s->limits.leases; i++) {
+    for (uint32_t i = 0; i < bk_segment_lease_end(s); i++) {
         if (!bk_segment_read_lease(s, i, &lease) ||
             lease.kind != BK_LEASE_FREE) {
             bk_segment_put_lease(s, fleet, i);
+        }
+    }
+}
+
+/* The writer may have died before a word, and verdicts depend on other services; in a
+ * new file there is nothing yet. */
+static void
+touch_rest(struct bk_segment *s, struct bk_fleet *fleet, bool is_new)
+{
+    for (uint32_t i = 0; i < s->limits.services; i++) {
+        if (bk_fleet_service(fleet, i) != NULL &&
+            (is_new ||
+             atomic_load(&s->words[i]) != bk_fleet_verdict(fleet, i))) {
+            bk_fleet_touch(fleet, i);
         }
     }
 }
@@ -299,6 +362,7 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         p->bytes = old.bytes;
         p->new_path[0] = '\0';
         clear_rest(&p->segment, fleet);
+        touch_rest(&p->segment, fleet, false);
         return p;
     }
     if (!make(p, r, limits)) {
@@ -306,6 +370,7 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         free_publish(p);
         return NULL;
     }
+    touch_rest(&p->segment, fleet, true);
     if (why == NULL) {
         /* Whoever has the old file mapped must not believe it any more. */
         atomic_store(&old.segment.header->phase, BK_SEGMENT_RETIRED);
@@ -333,6 +398,7 @@ publish_run(struct publish *p, uint64_t epoch, int64_t now_ns)
     atomic_store(&h->started_boot_ns, now_ns);
     atomic_store(&h->epoch, epoch);
     publish_beat(p, now_ns, 0);
+    p->is_running = true;
     /* Pairs with the acquire in bk_segment_attach's callers: whoever sees
      * RUNNING sees all that was laid out before. */
     atomic_store_explicit(&h->phase, BK_SEGMENT_RUNNING, memory_order_release);
@@ -460,8 +526,12 @@ publish_close(struct publish **p)
     if (*p == NULL) {
         return;
     }
-    atomic_store_explicit(&(*p)->segment.header->phase, BK_SEGMENT_STOPPED,
-                          memory_order_release);
+    if ((*p)->is_running) {
+        atomic_store_explicit(&(*p)->segment.header->phase, BK_SEGMENT_STOPPED,
+                              memory_order_release);
+    } else if ((*p)->new_path[0] != '\0') {
+        unlink((*p)->new_path);
+    }
     munmap((*p)->map, (*p)->bytes);
     free_publish(*p);
     *p = NULL;

@@ -35,32 +35,32 @@ wall_at(int64_t at_ns)
 
 /* ---- start: config, database and segment come together ---- */
 
-/* What the database held, until the segment has been looked at. */
+/* What the database holds comes in when the segment has been looked at. */
 struct loading {
     struct registry *r;
-    struct bk_saved *saved;
-    size_t count;
-    size_t room;
-    bool is_short; /* memory ran out */
-    struct bk_past past[BK_PAST_COUNT];
-    uint32_t past_count;
+    int64_t now_ns;
+    bool is_adopted;   /* the segment was */
+    uint32_t restored; /* services it did not bring back */
 };
+
+static bool
+is_missing(void *context, const char *name)
+{
+    struct loading *l = context;
+    return bk_fleet_find(l->r->fleet, name, strlen(name)) == BK_NO_SLOT;
+}
 
 static void
 load_service(void *context, const struct bk_saved *saved)
 {
     struct loading *l = context;
-    if (l->count == l->room) {
-        size_t room = l->room > 0 ? 2 * l->room : 64;
-        struct bk_saved *more = realloc(l->saved, room * sizeof(*more));
-        if (more == NULL) {
-            l->is_short = true;
-            return;
-        }
-        l->saved = more;
-        l->room = room;
+    enum bk_error error = bk_fleet_restore(l->r->fleet, l->now_ns, saved);
+    if (error == BK_OK) {
+        l->restored++;
+    } else {
+        log_line(LOG_WARNING, "service %s cannot be restored: %s", saved->name,
+                 bk_error_name(error));
     }
-    l->saved[l->count++] = *saved;
 }
 
 static void
@@ -85,13 +85,13 @@ load_forgotten(void *context, const char *name, uint64_t generation)
     bk_fleet_remember(l->r->fleet, name, generation);
 }
 
+/* Lines that the segment does not have: all of a new one's, and those an earlier
+ * daemon saved in its last moment. */
 static void
 load_past(void *context, const struct bk_past *line)
 {
     struct loading *l = context;
-    if (l->past_count < BK_PAST_COUNT) {
-        l->past[l->past_count++] = *line;
-    }
+    publish_line(l->r->publish, line);
 }
 
 static void
@@ -107,27 +107,6 @@ make_configured(void *context, const char *name)
     }
 }
 
-/* Services the segment did not bring back. */
-static uint32_t
-restore(struct registry *r, const struct loading *l, int64_t now_ns)
-{
-    uint32_t restored = 0;
-    for (size_t i = 0; i < l->count; i++) {
-        const char *name = l->saved[i].name;
-        if (bk_fleet_find(r->fleet, name, strlen(name)) != BK_NO_SLOT) {
-            continue;
-        }
-        enum bk_error error = bk_fleet_restore(r->fleet, now_ns, &l->saved[i]);
-        if (error == BK_OK) {
-            restored++;
-        } else {
-            log_line(LOG_WARNING, "service %s cannot be restored: %s", name,
-                     bk_error_name(error));
-        }
-    }
-    return restored;
-}
-
 static bool
 make_fleet(struct registry *r)
 {
@@ -137,7 +116,7 @@ make_fleet(struct registry *r)
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
         seed = (uint64_t)clock_mono_ns();
     }
-    void *mem = malloc(bk_fleet_bytes(&limits));
+    void *mem = calloc(1, bk_fleet_bytes(&limits));
     r->unsaved = calloc(limits.services, 1);
     if (mem == NULL || r->unsaved == NULL) {
         free(mem);
@@ -191,6 +170,14 @@ tell_webhooks(void *context, const struct bk_past *event)
     prober_tell(r->prober, event, until_ms);
 }
 
+static void
+mark_unsaved(void *context, uint32_t slot)
+{
+    struct registry *r = context;
+    r->unsaved[slot] = 1;
+    prober_look(r->prober, r->fleet, slot);
+}
+
 static bool
 open_prober(struct registry *r)
 {
@@ -198,16 +185,6 @@ open_prober(struct registry *r)
     r->prober = prober_open(services, take_health, r);
     events_listen(r->events, tell_webhooks, r);
     return r->prober != NULL;
-}
-
-/* Lines that the segment does not have: all of a new one's, and those an earlier
- * daemon saved in its last moment. */
-static void
-publish_past(struct registry *r, const struct loading *l)
-{
-    for (uint32_t i = 0; i < l->past_count; i++) {
-        publish_line(r->publish, &l->past[i]);
-    }
 }
 
 /* The ids of this run. After a lost segment they leap, and the leap is written
@@ -225,6 +202,29 @@ begin_epoch(struct registry *r, const struct publish_found *found,
     }
 }
 
+/* Of what was taken in, only this must be on disk before the first worker comes: the
+ * numbers of this run, and generations that have leapt. All else is saved by and
+ * by. */
+static void
+save_start(struct registry *r, int64_t now_ns, const struct loading *l)
+{
+    bool has_leapt = l->is_adopted && l->restored > 0;
+    registry_save(r, now_ns, has_leapt ? UINT32_MAX : 0);
+}
+
+/* What was adopted is published already and yet new to the database, which may be
+ * behind, and to the prober. */
+static void
+look_at_all(struct registry *r)
+{
+    uint32_t services = bk_fleet_limits(r->fleet)->services;
+    for (uint32_t slot = 0; slot < services; slot++) {
+        if (bk_fleet_service(r->fleet, slot) != NULL) {
+            mark_unsaved(r, slot);
+        }
+    }
+}
+
 static void
 take_routes(struct registry *r)
 {
@@ -239,42 +239,45 @@ bool
 registry_open(struct registry *r, const struct rundir *dir, int64_t now_ns,
               struct bk_text *error)
 {
-    struct loading loading = {.r = r};
+    struct loading loading = {.r = r, .now_ns = now_ns};
     struct store_reader reader = {.context = &loading,
+                                  .wants = is_missing,
                                   .service = load_service,
                                   .setting = load_setting,
                                   .forgotten = load_forgotten,
                                   .past = load_past};
     struct store_meta meta = {0};
     struct publish_found found;
-    uint32_t restored = 0;
     r->started_ns = now_ns;
-    bool ok = make_fleet(r) && open_prober(r) &&
-              store_load(r->store, wall_at(now_ns), &reader, &meta, error);
+    bool ok = make_fleet(r) && open_prober(r);
     if (ok) {
         take_routes(r);
         r->publish = publish_open(dir, r->fleet, now_ns, &found);
-        ok = r->publish != NULL && !loading.is_short;
+        ok = r->publish != NULL;
     }
     if (!ok) {
-        if (error->len == 0) {
-            bk_text_put(error, "not enough memory");
-        }
-        free(loading.saved);
+        bk_text_put(error, "not enough memory");
         return false;
     }
+    loading.is_adopted = found.is_adopted;
+    if (!store_load(r->store, wall_at(now_ns), &reader, &meta, error)) {
+        publish_close(&r->publish); /* nothing here is to be saved */
+        return false;
+    }
+    if (!found.is_adopted && loading.restored > 0) {
+        r->job = store_put_leap(r->store);
+    }
     begin_epoch(r, &found, &meta);
-    publish_past(r, &loading);
-    restored = restore(r, &loading, now_ns);
-    free(loading.saved);
     registry_reconfigure(r, now_ns);
     registry_advance(r, now_ns);
+    look_at_all(r);
     registry_publish_rest(r, true);
-    registry_save(r, now_ns, UINT32_MAX);
+    save_start(r, now_ns, &loading);
     log_line(LOG_INFO,
              "%u services (%u from shared memory with %u leases, %u from the "
              "database)",
-             bk_fleet_count(r->fleet), found.services, found.leases, restored);
+             bk_fleet_count(r->fleet), found.services, found.leases,
+             loading.restored);
     return true;
 }
 
@@ -373,14 +376,6 @@ registry_record(struct registry *r, int64_t now_ns, const char *service,
     r->job = store_put_event(r->store, &event);
     events_put(r->events, r->job, &event, false);
     log_line(LOG_INFO, "%s: %s (by %s)", event.service, event.text, actor);
-}
-
-static void
-mark_unsaved(void *context, uint32_t slot)
-{
-    struct registry *r = context;
-    r->unsaved[slot] = 1;
-    prober_look(r->prober, r->fleet, slot);
 }
 
 void

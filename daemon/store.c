@@ -264,6 +264,13 @@ store_put_forgotten(struct store *s, const char *name, uint64_t generation)
 }
 
 uint64_t
+store_put_leap(struct store *s)
+{
+    store_box_put_leap(&s->incoming);
+    return next_job(s);
+}
+
+uint64_t
 store_put_meta(struct store *s, const struct store_meta *meta)
 {
     store_box_put_meta(&s->incoming, meta);

@@ -18,6 +18,8 @@ struct store;
  * turned into what remains (never negative). Any may be NULL. */
 struct store_reader {
     void *context;
+    /* Whether `service` is to be called for this name; NULL: for each. */
+    bool (*wants)(void *context, const char *name);
     void (*service)(void *context, const struct bk_saved *saved);
     void (*setting)(void *context, const char *service, const char *key,
                     const char *value);
@@ -33,8 +35,9 @@ struct store_meta {
     uint64_t last_seq; /* of history */
 };
 
-/* Opens (making directories 0700 and the file 0600), checks, sets a corrupt file
- * aside with one logged line and starts a new one, migrates, starts the thread.
+/* Opens (making directories 0700 and the file 0600), sets a corrupt file aside with
+ * one logged line and starts a new one, migrates, starts the thread, which looks
+ * through all of the file once it has saved something.
  * `wall_ms` is now. NULL with one sentence in `error` when the path cannot be
  * used at all, or the file was written by a newer version. */
 struct store *store_open(const char *path, int64_t wall_ms,
@@ -58,6 +61,9 @@ uint64_t store_put_setting(struct store *s, const char *service,
 /* Removes the service's row and settings, remembers its generation. */
 uint64_t store_put_forgotten(struct store *s, const char *name,
                              uint64_t generation);
+/* All rows there are leap by BK_GENERATION_LEAP, ahead of what else is put: a daemon
+ * that took its state from them goes on from there. */
+uint64_t store_put_leap(struct store *s);
 uint64_t store_put_meta(struct store *s, const struct store_meta *meta);
 /* Asks for the newest `limit` lines (service NULL: of all) that are older than
  * number `before` (0: the newest there are) as JSON {"history":[...]} newest

@@ -166,6 +166,12 @@ store_box_put_meta(struct store_box *b, const struct store_meta *meta)
     b->has_meta = true;
 }
 
+void
+store_box_put_leap(struct store_box *b)
+{
+    b->has_leap = true;
+}
+
 bool
 store_box_put_ask(struct store_box *b, const struct store_ask *ask)
 {
@@ -200,7 +206,8 @@ store_box_event(const struct store_box *b, size_t i)
 size_t
 store_box_count(const struct store_box *b)
 {
-    return b->entry_count + b->event_count + (b->has_meta ? 1 : 0);
+    return b->entry_count + b->event_count + (b->has_meta ? 1 : 0) +
+           (b->has_leap ? 1 : 0);
 }
 
 static void
@@ -238,6 +245,8 @@ store_box_merge(struct store_box *to, struct store_box *from)
         merge_entry(to, &from->entries[i]);
     for (size_t i = 0; i < from->event_count; i++)
         store_box_put_event(to, store_box_event(from, i));
+    if (from->has_leap)
+        store_box_put_leap(to);
     if (from->has_meta)
         store_box_put_meta(to, &from->meta);
     while (store_box_take_ask(from, &ask)) {
@@ -281,6 +290,7 @@ store_box_written(struct store_box *b)
     b->event_first = 0;
     b->events = shrink(b->events, &b->event_room);
     b->has_meta = false;
+    b->has_leap = false;
     b->last_job = 0;
 }
 

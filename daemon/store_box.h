@@ -60,6 +60,7 @@ struct store_box {
     size_t ask_room;
     struct store_meta meta;
     bool has_meta;
+    bool has_leap;     /* it comes before all else in here */
     uint64_t last_job; /* 0: none */
     uint64_t dropped;  /* events and rows that found no room */
 };
@@ -72,6 +73,7 @@ void store_box_put_setting(struct store_box *b, const char *service,
 void store_box_put_forgotten(struct store_box *b, const char *name,
                              uint64_t generation);
 void store_box_put_meta(struct store_box *b, const struct store_meta *meta);
+void store_box_put_leap(struct store_box *b);
 /* False when there are STORE_ASKS_MAX already. */
 bool store_box_put_ask(struct store_box *b, const struct store_ask *ask);
 /* Takes the first ask out. */

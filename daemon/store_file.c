@@ -47,6 +47,7 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_TRIM_FORGOTTEN] =
         "DELETE FROM forgotten WHERE seq NOT IN"
         " (SELECT seq FROM forgotten ORDER BY seq DESC LIMIT ?1)",
+    [STORE_LEAP] = "UPDATE services SET generation = min(generation + ?1, ?2)",
     [STORE_PUT_META] = "REPLACE INTO meta (key, value) VALUES (?1, ?2)",
     [STORE_PUT_EVENT] =
         "REPLACE INTO history (seq, at_ms, service, from_state, to_state,"
@@ -186,21 +187,28 @@ ask(struct store_file *f, const char *sql, char *text, size_t size,
 }
 
 static enum store_trouble
-check(struct store_file *f, struct bk_text *error)
+check_journal(struct store_file *f, struct bk_text *error)
 {
     char text[256];
     int64_t number;
     enum store_trouble trouble =
         ask(f, "PRAGMA journal_mode", text, sizeof text, &number, error);
 
-    if (trouble != STORE_GOOD)
-        return trouble;
-    if (strcmp(text, "wal") != 0) {
+    if (trouble == STORE_GOOD && strcmp(text, "wal") != 0) {
         bk_text_put(error, "its directory cannot hold a write-ahead log");
         return STORE_LATER;
     }
-    trouble =
+    return trouble;
+}
+
+enum store_trouble
+store_file_check(struct store_file *f, struct bk_text *error)
+{
+    char text[256];
+    int64_t number;
+    enum store_trouble trouble =
         ask(f, "PRAGMA quick_check(1)", text, sizeof text, &number, error);
+
     if (trouble == STORE_GOOD && strcmp(text, "ok") != 0) {
         /* The first line only says which database of ours. */
         const char *line = strchr(text, '\n');
@@ -340,7 +348,7 @@ store_file_open(struct store_file *f, struct bk_text *error)
     confine(f->db);
     trouble = run(f, setup, error);
     if (trouble == STORE_GOOD)
-        trouble = check(f, error);
+        trouble = check_journal(f, error);
     if (trouble == STORE_GOOD)
         trouble = migrate(f, error);
     if (trouble != STORE_GOOD) {

@@ -33,6 +33,7 @@ enum store_statement {
     STORE_DROP_FORGOTTEN,
     STORE_TRIM_FORGOTTEN,
     STORE_PUT_META,
+    STORE_LEAP,
     STORE_PUT_EVENT,
     STORE_TRIM_HISTORY,
     STORE_STATEMENT_COUNT
@@ -53,9 +54,12 @@ bool store_place_make(const char *path, struct bk_text *error);
  * one, not like somebody's own. */
 bool store_place_may_replace(const char *path);
 
-/* Opens, checks, migrates. Anything but STORE_GOOD leaves it closed, with the
+/* Opens and migrates. Anything but STORE_GOOD leaves it closed, with the
  * reason in `error`. */
 enum store_trouble store_file_open(struct store_file *f, struct bk_text *error);
+/* Looks through all of it, which takes as long as it is large. */
+enum store_trouble store_file_check(struct store_file *f,
+                                    struct bk_text *error);
 void store_file_close(struct store_file *f);
 /* Closes the file, gives it another name (with -wal and -shm), logs one line with
  * `why`. False when the name could not be changed. */

@@ -262,6 +262,26 @@ try_to_write(struct store *s)
     s->has_untried = false;
 }
 
+/* A damage that reading everything did not meet: what the file should hold is put
+ * again, into a new one. After the first commit, so that nobody waits for it at the
+ * start. */
+static void
+look_through(struct store *s)
+{
+    char words[160];
+    struct bk_text error;
+
+    if (s->is_looked_through || s->file.db == NULL || s->is_damaged ||
+        s->retry_ns != 0)
+        return;
+    bk_text_init(&error, words, sizeof words);
+    s->is_looked_through = true;
+    if (store_file_check(&s->file, &error) == STORE_BROKEN) {
+        condemn(s, &error);
+        try_to_write(s);
+    }
+}
+
 static bool
 has_room_for_history(struct store *s)
 {
@@ -351,8 +371,10 @@ store_thread_run(void *store)
         sleep_until(s, store_copy_is_running(&s->copy) ? 0 : due_ns(s));
         is_stopping = take(s);
         if (due_ns(s) <= clock_mono_ns() ||
-            (is_stopping && store_box_count(&s->work) > 0))
+            (is_stopping && store_box_count(&s->work) > 0)) {
             try_to_write(s);
+            look_through(s);
+        }
         while (has_room_for_history(s) && store_box_take_ask(&s->work, &ask))
             answer(s, &ask);
         if (store_copy_is_running(&s->copy))

@@ -59,6 +59,7 @@ struct store {
     struct store_copy copy;
     struct store_box work;  /* taken, not written yet */
     struct store_box spare; /* empty between two turns */
+    bool is_looked_through; /* the file, since it was opened */
     bool is_damaged;        /* the file may not be written to any more */
     char damage[160];       /* is_damaged: in SQLite's words */
     bool has_untried;       /* work holds something newer than the last try */

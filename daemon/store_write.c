@@ -243,6 +243,11 @@ write_box(struct writer *w, const struct store_box *box)
 {
     bool has_forgotten = false;
 
+    if (box->has_leap) {
+        bind_number(w, STORE_LEAP, 1, BK_GENERATION_LEAP);
+        bind_number(w, STORE_LEAP, 2, BK_NUMBER_END - 1);
+        run(w, STORE_LEAP);
+    }
     for (size_t i = 0; i < box->entry_count; i++)
         has_forgotten |= write_entry(w, &box->entries[i]);
     if (has_forgotten) {

@@ -206,7 +206,7 @@ carry_over(struct core *c, const struct bk_fleet *from, struct bk_fleet *to)
 static bool
 lose_segment(struct core *c)
 {
-    void *memory = malloc(bk_fleet_bytes(&c->limits));
+    void *memory = calloc(1, bk_fleet_bytes(&c->limits));
     struct bk_fleet *fresh = memory == NULL ? NULL : new_fleet(c, memory);
     if (fresh == NULL) {
         free(memory);
@@ -294,7 +294,7 @@ scenario_core_open(const struct scenario *s, struct bk_text *error)
                                    .policies = services + 1,
                                    .routes = ROUTES};
     c->last_pid = FIRST_PID;
-    c->memory = malloc(bk_fleet_bytes(&c->limits));
+    c->memory = calloc(1, bk_fleet_bytes(&c->limits));
     bool is_ready =
         c->memory != NULL && scenario_values_init(&c->f.values, s) &&
         (c->f.fleet = new_fleet(c, c->memory)) != NULL && make_services(c);

@@ -74,7 +74,7 @@ webhooks_open(struct fetch *fetch)
                                      .policies = BK_WEBHOOKS_MAX,
                                      .routes = 1};
     struct webhooks *w = calloc(1, sizeof(*w));
-    void *memory = malloc(bk_fleet_bytes(&limits));
+    void *memory = calloc(1, bk_fleet_bytes(&limits));
     uint64_t seed = 0;
     if (w == NULL || memory == NULL) {
         free(w);

@@ -31,6 +31,7 @@ source(void *context, const char *name, struct bk_policy *out)
 static struct bk_fleet *
 new_fleet(void)
 {
+    memset(fleet_memory, 0, bk_fleet_bytes(&limits));
     return bk_fleet_init(fleet_memory, &limits, source, NULL, 1);
 }
 
@@ -213,8 +214,16 @@ adopt(const struct bk_segment *s, struct bk_fleet *f)
         bk_segment_read_stats(s, i, &stats);
         for (size_t k = 0; k < BK_STAT_WORDS; k++)
             PROMISE(bk_stats_word(&stats, k) < BK_NUMBER_END);
-        bk_fleet_adopt(f, 3 * BK_NS_PER_S, i, record.name, record.incarnation,
-                       &record.breaker, &policy, evidence, &stats);
+        bk_fleet_adopt(f, 3 * BK_NS_PER_S,
+                       &(struct bk_kept){.name = record.name,
+                                         .slot = i,
+                                         .incarnation = record.incarnation,
+                                         .policy_at = record.policy,
+                                         .used_ns = record.used_ns,
+                                         .breaker = &record.breaker,
+                                         .policy = &policy,
+                                         .evidence = evidence,
+                                         .stats = &stats});
     }
     bk_fleet_set_next_id(f, 1000);
     for (uint32_t i = 0; i < s->limits.leases; i++) {

@@ -62,9 +62,17 @@ adopt_service(struct play *p, struct bk_fleet *fleet, uint32_t slot)
         play_fault(p, record.name, "policy is not published", 1, 0);
     bk_segment_read_evidence(&p->segment, slot, evidence);
     bk_segment_read_stats(&p->segment, slot, &stats);
-    enum bk_error error =
-        bk_fleet_adopt(fleet, p->now_ns, slot, record.name, record.incarnation,
-                       &record.breaker, &policy, evidence, &stats);
+    const struct bk_kept kept = {.name = record.name,
+                                 .slot = slot,
+                                 .incarnation = record.incarnation,
+                                 .policy_at = record.policy,
+                                 .is_configured = record.is_configured,
+                                 .used_ns = record.used_ns,
+                                 .breaker = &record.breaker,
+                                 .policy = &policy,
+                                 .evidence = evidence,
+                                 .stats = &stats};
+    enum bk_error error = bk_fleet_adopt(fleet, p->now_ns, &kept);
     if (error != BK_OK)
         play_fault(p, record.name, "is not adopted", error, BK_OK);
 }

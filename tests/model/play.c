@@ -103,6 +103,7 @@ play_start(struct play *p, const struct stream *stream)
     p->is_exact = stream->is_exact;
     p->now_ns = stream->start_ns;
     p->in_use = 0;
+    memset(p->memory[0], 0, bk_fleet_bytes(&limits));
     p->fleet =
         bk_fleet_init(p->memory[0], &p->limits, find_policy, p, stream->seed);
     mirror_format(p);
@@ -118,6 +119,7 @@ struct bk_fleet *
 play_successor(struct play *p)
 {
     p->in_use = 1 - p->in_use;
+    memset(p->memory[p->in_use], 0, bk_fleet_bytes(&limits));
     return bk_fleet_init(p->memory[p->in_use], &p->limits, find_policy, p,
                          (uint64_t)p->now_ns + 1);
 }

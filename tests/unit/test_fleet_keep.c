@@ -166,11 +166,23 @@ a_full_fleet_restores_no_more(void **state)
 static struct bk_evidence no_evidence[BK_EVIDENCE_COUNT];
 
 static enum bk_error
+adopt_with(uint32_t slot, const char *name, const struct bk_breaker *b,
+           const struct bk_policy *policy, const struct bk_evidence *evidence)
+{
+    const struct bk_kept kept = {.name = name,
+                                 .slot = slot,
+                                 .incarnation = 7,
+                                 .breaker = b,
+                                 .policy = policy,
+                                 .evidence = evidence};
+    return bk_fleet_adopt(fleet, SECONDS(1), &kept);
+}
+
+static enum bk_error
 adopt(uint32_t slot, const char *name, const struct bk_breaker *b)
 {
     struct bk_policy policy = policy_with("");
-    return bk_fleet_adopt(fleet, SECONDS(1), slot, name, 7, b, &policy,
-                          no_evidence, NULL);
+    return adopt_with(slot, name, b, &policy, no_evidence);
 }
 
 static void
@@ -186,9 +198,7 @@ a_service_is_adopted_as_it_was(void **state)
     b = service("llm")->breaker;
     b.permits_out = 9;
     begin_fleet(4, 8, 4, 0);
-    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 2, "llm", 7, &b, &policy,
-                                    evidence, NULL),
-                     BK_OK);
+    assert_int_equal(adopt_with(2, "llm", &b, &policy, evidence), BK_OK);
     assert_int_equal(bk_fleet_find(fleet, "llm", 3), 2);
     assert_int_equal(service("llm")->incarnation, 7);
     assert_int_equal(service("llm")->breaker.generation, b.generation);
@@ -207,9 +217,7 @@ place_of_next(const struct bk_evidence *evidence)
     struct bk_policy policy = policy_with("");
     begin_fleet(1, 1, 1, 0);
     bk_breaker_init(&b, &policy, 0, 0);
-    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 0, "llm", 1, &b, &policy,
-                                    evidence, NULL),
-                     BK_OK);
+    assert_int_equal(adopt_with(0, "llm", &b, &policy, evidence), BK_OK);
     report("llm", BK_FAILURE, SECONDS(2));
     for (int i = 0; i < BK_EVIDENCE_COUNT; i++)
         if (service("llm")->evidence[i].at_ns == SECONDS(2))
@@ -251,8 +259,7 @@ what_is_not_sound_is_not_adopted(void **state)
     assert_int_equal(adopt(0, "bot", &b), BK_ERR_BAD_SERVICE);
     assert_int_equal(adopt(1, "llm", &b), BK_ERR_BAD_SERVICE);
     policy = policy_with("failure_threshold=1");
-    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 1, "bot", 7, &b, &policy,
-                                    no_evidence, NULL),
+    assert_int_equal(adopt_with(1, "bot", &b, &policy, no_evidence),
                      BK_ERR_TABLE_FULL);
 }
 
@@ -267,14 +274,10 @@ a_window_of_another_size_is_not_adopted(void **state)
     for (int i = 0; i < 5; i++)
         bk_window_add(&b.window, &policy, 0, true, false);
     policy.window_calls = 6;
-    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 0, "six", 1, &b, &policy,
-                                    no_evidence, NULL),
-                     BK_OK);
+    assert_int_equal(adopt_with(0, "six", &b, &policy, no_evidence), BK_OK);
     assert_int_equal(service("six")->breaker.window.sums.calls, 5);
     policy.window_calls = 5;
-    assert_int_equal(bk_fleet_adopt(fleet, SECONDS(1), 1, "five", 1, &b,
-                                    &policy, no_evidence, NULL),
-                     BK_OK);
+    assert_int_equal(adopt_with(1, "five", &b, &policy, no_evidence), BK_OK);
     assert_int_equal(service("five")->breaker.window.sums.calls, 0);
 }
 

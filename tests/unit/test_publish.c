@@ -33,7 +33,7 @@ defaults(void *context, const char *name, struct bk_policy *out)
 static struct bk_fleet *
 make_fleet(const struct bk_limits *limits)
 {
-    void *mem = malloc(bk_fleet_bytes(limits));
+    void *mem = calloc(1, bk_fleet_bytes(limits));
     assert_non_null(mem);
     return bk_fleet_init(mem, limits, defaults, NULL, 1);
 }

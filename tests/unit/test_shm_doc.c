@@ -84,6 +84,7 @@ offsets_are_as_written(void **state)
     HEADER(service_count);
     HEADER(next_id);
     HEADER(route_count);
+    HEADER(lease_end);
     HEADER(version);
     HEADER(totals);
     RECORD(name);
