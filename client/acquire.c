@@ -6,6 +6,7 @@
 #include "client/clock.h"
 #include "client/gate.h"
 #include "client/home.h"
+#include "client/stopwatch.h"
 #include "client/tally.h"
 #include "core/wire.h"
 #include <string.h>
@@ -219,26 +220,24 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
 
 /* ---- the fast way ---- */
 
+/* This thread's, of this process; NULL: the slow way makes one. */
+static inline __attribute__((always_inline)) struct lane *
+lane_of(const struct breaker_service *s)
+{
+    struct breaker *b = s->client;
+
+    return fork_page_is_ready(b->page) ? lane_mine(b->serial) : NULL;
+}
+
 /* The thread has seen this word before, and knows that it lets calls through. Nothing
  * else is read that anybody writes, but for a look at the heartbeat once a tick of the
  * coarse clock. */
 static inline __attribute__((always_inline)) bool
-allows_at_once(struct breaker_service *s, struct breaker_permit *permit)
+allows_at_once(struct breaker_service *s, const struct lane *lane,
+               int64_t coarse_ns, struct breaker_permit *permit)
 {
-    struct breaker *b = s->client;
-    struct lane_entry *entry;
-    struct lane *lane;
-    int64_t coarse_ns;
+    struct lane_entry *entry = lane_entry(lane, s->index);
 
-    if (!fork_page_is_ready(b->page))
-        return false;
-    lane = lane_mine(b->serial);
-    if (lane == NULL)
-        return false;
-    coarse_ns = clock_coarse_ns();
-    if (coarse_ns != lane->tick_ns && !lane_look(b, lane, coarse_ns))
-        return false;
-    entry = lane_entry(lane, s->index);
     /* Pairs with the store in bk_segment_put_word. */
     if (entry == NULL || coarse_ns >= entry->until_ns ||
         atomic_load_explicit(entry->word, memory_order_acquire) != entry->go)
@@ -256,9 +255,52 @@ allows_at_once(struct breaker_service *s, struct breaker_permit *permit)
     permit->source = BREAKER_BY_MEMORY;
     permit->is_settled = 0;
     memset(permit->reserved8, 0, sizeof permit->reserved8);
-    memset(permit->reserved, 0, sizeof permit->reserved);
+    memset(permit->began, 0, sizeof permit->began);
     lane_count(entry);
     return true;
+}
+
+static inline __attribute__((always_inline)) bool
+allows_by_clock(struct breaker_service *s, struct breaker_permit *permit)
+{
+    /* Read first: little has to outlive the call. */
+    int64_t coarse_ns = clock_coarse_ns();
+    struct lane *lane = lane_of(s);
+
+    return lane != NULL &&
+           (coarse_ns == lane->tick_ns ||
+            lane_look(s->client, lane, coarse_ns)) &&
+           allows_at_once(s, lane, coarse_ns, permit);
+}
+
+/* The stopwatch has to be read anyway: it stands for the clock. */
+static inline __attribute__((always_inline)) bool
+allows_by_count(struct breaker_service *s, struct breaker_permit *permit)
+{
+    struct lane *lane = lane_of(s);
+    uint64_t count;
+
+    if (lane == NULL || !stopwatch_runs())
+        return false;
+    count = stopwatch_count();
+    if (count - lane->tick_count >= lane->tick_span &&
+        !lane_look_at(s->client, lane, count))
+        return false;
+    if (!allows_at_once(s, lane, lane->tick_ns, permit))
+        return false;
+    permit->began[0] = count;
+    permit->began[1] = STOPWATCH_COUNTER;
+    return true;
+}
+
+static bool
+knows(struct breaker_service *s, int64_t coarse_ns)
+{
+    struct lane *lane = lane_of(s);
+    struct lane_entry *entry = lane != NULL ? lane_entry(lane, s->index) : NULL;
+
+    return entry != NULL && coarse_ns < entry->until_ns &&
+           atomic_load_explicit(entry->word, memory_order_acquire) == entry->go;
 }
 
 /* Once a second a service, and after each change of its word. */
@@ -267,6 +309,7 @@ learn(struct breaker_service *s, const struct breaker_permit *permit)
 {
     struct entry entry = client_enter();
 
+    stopwatch_tend();
     lane_learn(s->client, s, permit->generation, gate_believes_until(s));
     client_leave(entry);
 }
@@ -294,7 +337,7 @@ acquire(struct breaker_service *s, const struct breaker_ask *ask, bool may_wait,
         if (!tally_is_due(w, coarse_ns) && client_outage(w) != OUTAGE_GONE &&
             gate_ask(b, s, attempt > 1, coarse_ns, permit) <= GATE_DENIED) {
             permit->home = (uint64_t)w->life << 32;
-            if (permit->verdict == BREAKER_ALLOWED)
+            if (permit->verdict == BREAKER_ALLOWED && !knows(s, coarse_ns))
                 learn(s, permit);
             return finish(ask, permit);
         }
@@ -315,6 +358,8 @@ enum breaker_verdict
 breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
                      struct breaker_permit *permit)
 {
+    if (ask == NULL)
+        return breaker_acquire(s, permit);
     return permit == NULL ? acquire_unseen(s, ask)
                           : acquire(s, ask, true, permit);
 }
@@ -322,7 +367,7 @@ breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
 LANE_HOT enum breaker_verdict
 breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
 {
-    if (s != NULL && permit != NULL && allows_at_once(s, permit))
+    if (s != NULL && permit != NULL && allows_by_clock(s, permit))
         return BREAKER_ALLOWED;
     return permit == NULL ? acquire_unseen(s, NULL)
                           : acquire(s, NULL, true, permit);
@@ -335,14 +380,29 @@ breaker_acquire_now(struct breaker_service *s, struct breaker_permit *permit)
 
     if (permit == NULL)
         permit = &unwanted;
-    if (s != NULL && allows_at_once(s, permit))
+    if (s != NULL && allows_by_clock(s, permit))
         return BREAKER_ALLOWED;
     return acquire(s, NULL, false, permit);
+}
+
+LANE_HOT enum breaker_verdict
+breaker_begin(struct breaker_service *s, struct breaker_permit *permit)
+{
+    enum breaker_verdict verdict;
+
+    if (s != NULL && permit != NULL && allows_by_count(s, permit))
+        return BREAKER_ALLOWED;
+    verdict = breaker_acquire(s, permit);
+    if (!stopwatch_runs())
+        stopwatch_tend();
+    if (permit != NULL)
+        stopwatch_start(permit->began);
+    return verdict;
 }
 
 enum breaker_verdict
 breaker_acquire_name(struct breaker *b, const char *name,
                      struct breaker_permit *permit)
 {
-    return breaker_acquire_with(breaker_service(b, name), NULL, permit);
+    return breaker_acquire(breaker_service(b, name), permit);
 }

@@ -4,11 +4,14 @@
 #include "client/client.h"
 #include "client/clock.h"
 #include "client/ring_link.h"
+#include "client/stopwatch.h"
 #include "client/tally.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+/* What the stopwatch may add to the age of a look. */
+#define TICK_US 2000
 #define VERDICT_GENERATION UINT64_C(0xfff) /* what a word says of it */
 
 _Static_assert(sizeof(struct lane_entry) <= 64, "a cache line");
@@ -222,6 +225,17 @@ lane_look(struct breaker *b, struct lane *lane, int64_t coarse_ns)
         return false;
     lane_follow(lane, view);
     lane->tick_ns = coarse_ns;
+    return true;
+}
+
+bool
+lane_look_at(struct breaker *b, struct lane *lane, uint64_t count)
+{
+    if (!lane_look(b, lane, clock_coarse_ns()))
+        return false;
+    lane->tick_count = count;
+    lane->tick_span = stopwatch_counts(
+        TICK_US, atomic_load_explicit(&stopwatch_rate, memory_order_relaxed));
     return true;
 }
 

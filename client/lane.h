@@ -50,6 +50,8 @@ struct lane {
     uint64_t serial; /* of the handle in this process */
     uint64_t home;   /* what permits of the daemon's carry */
     int64_t tick_ns; /* the coarse clock when the mapping was last looked at */
+    uint64_t tick_count; /* the stopwatch then */
+    uint64_t tick_span;  /* for how many counts that will do */
     struct view *view;
     struct bk_ring *ring; /* NULL: what is told is sent */
     uint64_t head;
@@ -95,6 +97,8 @@ void lanes_fini(struct lanes *lanes);
 /* Looks at the mapping: true when calls may be decided from it for this tick of the
  * coarse clock, with nothing else that is due. */
 bool lane_look(struct breaker *b, struct lane *lane, int64_t coarse_ns);
+/* The same by the stopwatch, which reads `count`. */
+bool lane_look_at(struct breaker *b, struct lane *lane, uint64_t count);
 /* The service's entry, made at need, with its place in the lane's mapping; NULL: it
  * does not lie there. */
 struct lane_entry *lane_place(struct lane *lane, struct breaker_service *s);

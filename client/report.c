@@ -6,6 +6,7 @@
 #include "client/clock.h"
 #include "client/home.h"
 #include "client/ring_tell.h"
+#include "client/stopwatch.h"
 #include "client/tally.h"
 #include "core/wire.h"
 #include <string.h>
@@ -223,6 +224,13 @@ breaker_report(struct breaker_permit *permit, enum breaker_outcome outcome,
         return BREAKER_DONE;
     details.latency_us = latency_us;
     return breaker_report_with(permit, outcome, &details);
+}
+
+int
+breaker_end(struct breaker_permit *permit, enum breaker_outcome outcome)
+{
+    return breaker_report(permit, outcome,
+                          permit != NULL ? stopwatch_stop(permit->began) : -1);
 }
 
 int

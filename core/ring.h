@@ -9,12 +9,12 @@
 #include "core/fleet.h"
 #include <stdatomic.h>
 
-#define BK_RING_CELLS 256 /* a power of two */
+#define BK_RING_CELLS 512 /* a power of two */
 #define BK_RING_CELL_WORDS 8
 /* Octets of an error text: one more cell behind that of its outcome. */
 #define BK_RING_TEXT ((size_t)BK_RING_CELL_WORDS * 8)
 /* What is shared, in whole pages, wherever a page has 4096 octets. */
-#define BK_RING_BYTES ((size_t)20480)
+#define BK_RING_BYTES ((size_t)36864)
 /* "BRKRING1"; another when the meaning of a ring changes. */
 #define BK_RING_MAGIC UINT64_C(0x31474e49524b5242)
 /* The daemon looks at a ring this often while outcomes come. */

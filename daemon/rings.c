@@ -16,7 +16,7 @@
 #define RINGS_A_GUEST 64
 /* Connections of one process: one for each handle. */
 #define GUESTS_A_PROCESS 8
-/* Rings in all: 20 KiB each, if they are used. */
+/* Rings in all: 36 KiB each, if they are used. */
 #define RINGS_MAX 4096
 /* One user may hold this share of the connections and of the rings, so that another
  * gets some. */

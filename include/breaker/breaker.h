@@ -9,8 +9,8 @@
  *     struct breaker_service *llm = breaker_service(b, "gpt-4");
  *     struct breaker_permit permit;
  *
- *     if (breaker_acquire(llm, &permit) == BREAKER_ALLOWED)
- *         breaker_report(&permit, call_it(), latency_us);
+ *     if (breaker_begin(llm, &permit) == BREAKER_ALLOWED)
+ *         breaker_end(&permit, call_it());
  *     else
  *         answer_503(permit.retry_after_ms);
  *
@@ -188,7 +188,7 @@ struct breaker_permit {
     uint8_t source;          /* enum breaker_source */
     uint8_t is_settled;      /* reported or released */
     uint8_t reserved8[7];
-    uint64_t reserved[2];
+    uint64_t began[2]; /* private: when breaker_begin let it through */
 };
 
 /* The right to make one retry after `delay_ms`, or why not. */
@@ -309,6 +309,12 @@ breaker_acquire_now(struct breaker_service *service,
 BREAKER_API int breaker_report(struct breaker_permit *permit,
                                enum breaker_outcome outcome,
                                int64_t latency_us);
+/* breaker_acquire and breaker_report with a stopwatch in between: how long the call
+ * took is measured, and is all the cheaper. */
+BREAKER_API enum breaker_verdict breaker_begin(struct breaker_service *service,
+                                               struct breaker_permit *permit);
+BREAKER_API int breaker_end(struct breaker_permit *permit,
+                            enum breaker_outcome outcome);
 /* The same with more about it (may be NULL). With BREAKER_CONFIRM waits for
  * the daemon: BREAKER_APPLIED, STALE or UNKNOWN, or BREAKER_ERROR_UNAVAILABLE
  * (then nobody knows whether it counted). */

@@ -8,8 +8,8 @@ import os
 import socket
 import struct
 
-RING_BYTES = 20480
-CELLS = 256
+RING_BYTES = 36864
+CELLS = 512
 MAGIC = 0x31474E49524B5242
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 OUTCOMES = {"success": 0, "failure": 1}

@@ -85,6 +85,38 @@ the_whole_story_with_either_mode(void **state)
     }
 }
 
+/* By the clock, while the counter's rate is not known, and by the counter. */
+static void
+the_stopwatch_knows_how_long_it_took(void **state)
+{
+    struct stage *s = *state;
+    struct breaker_service *llm;
+    struct breaker_permit p;
+    char json[8192];
+    const char *at = json;
+    int found = 0;
+
+    stage_open(s, BREAKER_MODE_AUTO, 0, 2000);
+    llm = breaker_service(s->b, "llm");
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(breaker_begin(llm, &p), BREAKER_ALLOWED);
+        sleep_ms(30);
+        assert_int_equal(breaker_end(&p, BREAKER_FAILURE), BREAKER_DONE);
+        assert_int_equal(breaker_end(&p, BREAKER_FAILURE), BREAKER_STALE);
+    }
+    assert_true(breaker_status(llm, json, sizeof json) > 0);
+    while ((at = strstr(at, "\"latency_ms\":")) != NULL) {
+        at += strlen("\"latency_ms\":");
+        assert_in_range(strtol(at, NULL, 10), 30, 30 + SLACK_NS / BK_NS_PER_MS);
+        found++;
+    }
+    assert_int_equal(found, 4);
+    assert_int_equal(breaker_begin(NULL, &p), BREAKER_ALLOWED);
+    assert_int_equal(breaker_end(NULL, BREAKER_SUCCESS),
+                     BREAKER_ERROR_ARGUMENT);
+    breaker_close(&s->b);
+}
+
 static void
 retries_draw_on_the_fleets_budget(void **state)
 {
@@ -309,6 +341,7 @@ main(void)
 #define LIVE(test) cmocka_unit_test_setup_teardown(test, live_up, live_down)
     const struct CMUnitTest tests[] = {
         LIVE(the_whole_story_with_either_mode),
+        LIVE(the_stopwatch_knows_how_long_it_took),
         LIVE(retries_draw_on_the_fleets_budget),
         LIVE(of_eight_threads_one_probes),
         LIVE(a_stopped_daemon_costs_one_deadline),
