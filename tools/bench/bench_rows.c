@@ -15,10 +15,10 @@ const struct bench_row bench_rows[] = {
      "coarse clock, both run on the same core. What the mutex guards only this "
      "process knows; the word in shared memory is the fleet's."},
     {"guard", "A guarded call", row_guard, false,
-     "Asked, two looks at the precise clock, reported with the latency: everything "
-     "that guarding a call costs its caller. In bursts of 200 with a pause, as the "
-     "daemon takes reports in; the peers make the same pauses. Each clock is some "
-     "20 ns, so two of them are most of it."},
+     "Asked, timed, reported with the latency (`breaker_begin`, `breaker_end`): "
+     "everything that guarding a call costs its caller. In bursts of 200 with a "
+     "pause, as the daemon takes reports in; the peers make the same pauses. They "
+     "read the precise clock twice, the library the processor's counter."},
     {"report", "A report", row_report, false,
      "The report alone, in bursts of 200. The floor stores a record of 64 octets "
      "into a ring that nobody empties."},

@@ -50,18 +50,11 @@ worker_play_name(const struct player_order *order, struct player_told *told)
     return is_from(&permit, BREAKER_BY_MEMORY, told);
 }
 
-/* Asked, timed by two looks at the precise clock, reported. */
 static bool
 guard(struct breaker_service *s, struct breaker_permit *permit)
 {
-    int64_t before_ns = player_clock_ns();
-    int64_t after_ns;
-
-    if (breaker_acquire(s, permit) != BREAKER_ALLOWED)
-        return false;
-    after_ns = player_clock_ns();
-    return breaker_report(permit, BREAKER_SUCCESS,
-                          (after_ns - before_ns) / 1000) == BREAKER_DONE;
+    return breaker_begin(s, permit) == BREAKER_ALLOWED &&
+           breaker_end(permit, BREAKER_SUCCESS) == BREAKER_DONE;
 }
 
 /* guard COUNT [SERVICES]: time and processor time are those of the bursts. */
