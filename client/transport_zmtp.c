@@ -15,8 +15,10 @@
 #include <string.h>
 #include <sys/socket.h>
 
-/* Between two tries to connect, twice as long each time, and up to half more. Tries
- * are made by calls only. */
+/* Between two tries to connect, and up to half more. Where nobody listens that stays:
+ * a refusal costs some system calls, and a daemon that starts again is found within
+ * milliseconds. After a connection that failed otherwise it is twice as long each
+ * time. Tries are made by calls only. */
 #define AGAIN_NS (5 * BK_NS_PER_MS)
 #define AGAIN_MAX_NS (200 * BK_NS_PER_MS)
 /* A daemon that is stopped accepts without a word and greets when it goes on. Who
@@ -146,12 +148,15 @@ static bool
 try_to_connect(struct own *o, int64_t now_ns)
 {
     bool has_socket;
+    bool is_there;
 
     o->trouble.code = CAUSE_NONE;
     o->fd = dial_socket(SOCK_STREAM, &o->inode, &o->trouble);
     has_socket = o->fd >= 0;
-    if (!has_socket || !dial_connect(o->fd, o->place.path, &o->trouble) ||
-        !say_who(o->fd)) {
+    is_there = has_socket && dial_connect(o->fd, o->place.path, &o->trouble);
+    if (has_socket && !is_there && o->trouble.code == CAUSE_NONE)
+        o->interval_ns = AGAIN_NS;
+    if (!is_there || !say_who(o->fd)) {
         lose(o, now_ns);
         return has_socket;
     }
