@@ -314,6 +314,27 @@ report_of(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     return fx.applied;
 }
 
+/* One that is there, used now. */
+static void
+visit(struct bk_fleet *f, int64_t now_ns, uint32_t slot)
+{
+    bk_fleet_catch_up(f, slot, now_ns);
+    f->services[slot].used_ns = now_ns;
+}
+
+/* One that is not there; BK_NO_SLOT when it is not to be made either. */
+static enum bk_error
+make_for(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
+         uint32_t *slot)
+{
+    *slot = BK_NO_SLOT;
+    if (!makes_service(r) && bk_name_is_valid(r->name, r->name_len) &&
+        bk_fleet_route(f, r->name, r->name_len) == NULL) {
+        return BK_OK;
+    }
+    return bk_fleet_reach(f, now_ns, r->name, r->name_len, slot);
+}
+
 enum bk_error
 bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
                 enum bk_applied *answer)
@@ -321,14 +342,13 @@ bk_fleet_report(struct bk_fleet *f, int64_t now_ns, const struct bk_report *r,
     now_ns = bk_fleet_clamp(f, now_ns);
     *answer = BK_UNKNOWN;
     uint32_t slot = bk_fleet_find(f, r->name, r->name_len);
-    if (slot == BK_NO_SLOT && !makes_service(r) &&
-        bk_name_is_valid(r->name, r->name_len) &&
-        bk_fleet_route(f, r->name, r->name_len) == NULL) {
-        return BK_OK;
+    enum bk_error error = BK_OK;
+    if (slot != BK_NO_SLOT) {
+        visit(f, now_ns, slot);
+    } else {
+        error = make_for(f, now_ns, r, &slot);
     }
-    enum bk_error error =
-        bk_fleet_reach(f, now_ns, r->name, r->name_len, &slot);
-    if (error == BK_OK) {
+    if (error == BK_OK && slot != BK_NO_SLOT) {
         *answer = report_of(f, now_ns, slot, r);
     }
     return error;
@@ -344,8 +364,7 @@ bk_fleet_report_at(struct bk_fleet *f, int64_t now_ns, uint32_t slot,
     if (s == NULL || (uint8_t)s->incarnation != incarnation) {
         return BK_UNKNOWN;
     }
-    bk_fleet_catch_up(f, slot, now_ns);
-    f->services[slot].used_ns = now_ns;
+    visit(f, now_ns, slot);
     return report_of(f, now_ns, slot, r);
 }
 

@@ -299,7 +299,8 @@ static int
 find_command(struct bk_word word)
 {
     for (int i = 0; i < BK_CMD_COUNT; i++)
-        if (bk_is(word.at, word.len, bk_command_rows[i].name))
+        if (bk_command_rows[i].name[0] == word.at[0] &&
+            bk_is(word.at, word.len, bk_command_rows[i].name))
             return i;
     return -1;
 }

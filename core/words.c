@@ -10,15 +10,31 @@ bk_words_init(struct bk_words *w, const char *line, size_t len)
     *w = (struct bk_words){.at = line, .left = len, .error = BK_OK};
 }
 
+/* Eight octets at a time. Without their highest bits, and an octet that has it is
+ * no control character: below 0x20 nothing carries into the highest when 0x60 is
+ * added; 0x7f alone carries when 1 is. */
+static bool
+has_control(uint64_t octets)
+{
+    const uint64_t each = UINT64_C(0x0101010101010101);
+    uint64_t low = octets & (0x7f * each);
+    uint64_t is_plain = (low + 0x60 * each) & ~(low + each);
+    return ((is_plain | octets) & (0x80 * each)) != 0x80 * each;
+}
+
 bool
 bk_line_has_control(const char *line, size_t len)
 {
-    for (size_t i = 0; i < len; i++) {
-        unsigned char c = (unsigned char)line[i];
-        if (c < 0x20 || c == 0x7f)
+    uint64_t octets = 0;
+    size_t i = 0;
+    for (; i + sizeof(octets) <= len; i += sizeof(octets)) {
+        memcpy(&octets, line + i, sizeof(octets));
+        if (has_control(octets))
             return true;
     }
-    return false;
+    memset(&octets, ' ', sizeof(octets));
+    memcpy(&octets, line + i, len - i);
+    return has_control(octets);
 }
 
 void

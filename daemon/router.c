@@ -15,11 +15,13 @@
 /* Frames of the longest message: what libzmq puts in front, and ours. */
 #define FRAMES_MAX (REPLY_ROUTE_MAX + BK_LINES_MAX)
 /* What is carried out before it is published and answered, all at once: messages,
- * and about so many lines. */
+ * and about so many lines; lines, when nobody waits for an answer. */
 #define BATCH 32
 #define BATCH_LINES 256
-/* The meter hears of a longer message at once, of others with the batch. */
-#define LIGHT_FRAMES 64
+#define SILENT_LINES 4096
+/* Peers, and frames of theirs, that were heard before the meter is told. */
+#define HEARD 32
+#define HEARD_FRAMES 512
 
 struct router {
     struct commands *commands;
@@ -30,8 +32,9 @@ struct router {
     unsigned held;    /* of them; the next is the one being written */
     unsigned taken;   /* messages of the batch, answered or not */
     unsigned lines;   /* in them */
-    int heard[BATCH]; /* whose they were */
+    int heard[HEARD]; /* whose they were; the meter is to be told */
     unsigned heard_count;
+    unsigned heard_frames;
     struct reply *waiting; /* oldest first */
     struct reply **last;
     struct router_stats stats;
@@ -150,6 +153,16 @@ send(struct router *r, const struct reply *reply)
     r->may_have[reply->door] = true;
 }
 
+static void
+tell_meter(struct router *r)
+{
+    for (unsigned i = 0; i < r->heard_count; i++) {
+        meter_heard(r->heard[i]);
+    }
+    r->heard_count = 0;
+    r->heard_frames = 0;
+}
+
 /* Shows what the batch has done, then answers it. */
 static void
 answer(struct router *r)
@@ -170,29 +183,35 @@ answer(struct router *r)
             wait(r, &r->batch[i]);
         }
     }
-    for (unsigned i = 0; i < r->heard_count; i++) {
-        meter_heard(r->heard[i]);
-    }
+    tell_meter(r);
     r->held = 0;
     r->taken = 0;
     r->lines = 0;
-    r->heard_count = 0;
 }
 
-/* The meter's counts are shared with libzmq's thread: not one by one. */
+static bool
+is_full(const struct router *r)
+{
+    return r->lines >= SILENT_LINES ||
+           (r->held > 0 && (r->taken >= BATCH || r->lines >= BATCH_LINES));
+}
+
+/* The meter's counts are shared with libzmq's thread: not one by one, but before a
+ * peer that does as it may looks like one that goes too far. */
 static void
 hear(struct router *r, int fd, unsigned frames)
 {
-    if (frames > LIGHT_FRAMES) {
-        meter_heard(fd);
-        return;
-    }
+    bool is_known = false;
     for (unsigned i = 0; i < r->heard_count; i++) {
-        if (r->heard[i] == fd) {
-            return;
-        }
+        is_known = is_known || r->heard[i] == fd;
     }
-    r->heard[r->heard_count++] = fd;
+    if (!is_known) {
+        r->heard[r->heard_count++] = fd;
+    }
+    r->heard_frames += frames;
+    if (r->heard_count == HEARD || r->heard_frames >= HEARD_FRAMES) {
+        tell_meter(r);
+    }
 }
 
 static void
@@ -258,8 +277,7 @@ take_messages(struct router *r, unsigned door, int64_t now_ns, unsigned most)
 {
     for (unsigned n = 0; r->may_have[door] && n < most; n++) {
         r->may_have[door] = take_message(r, door, now_ns);
-        if (n == 0 || !r->may_have[door] || r->taken == BATCH ||
-            r->lines >= BATCH_LINES) {
+        if (is_full(r) || !r->may_have[door] || (n == 0 && r->held > 0)) {
             answer(r);
         }
     }

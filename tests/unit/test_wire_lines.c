@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "core/words.h"
 #include "lines.h"
 #include "unit.h"
 
@@ -220,6 +221,30 @@ other_requests_read_back(void **state)
     accept_line(room);
 }
 
+/* Each octet at each place of lines of each length, beside its worst neighbours. */
+static void
+control_characters_are_found(void **state)
+{
+    static const char beside[] = {' ', '~', '\x80', '\xff'};
+    char line[20];
+
+    (void)state;
+    for (size_t len = 1; len <= sizeof line; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned octet = 0; octet < 256; octet++) {
+                bool is_control = octet < 0x20 || octet == 0x7f;
+
+                memset(line, beside[octet % 4], sizeof line);
+                line[at] = (char)octet;
+                assert_int_equal(bk_line_has_control(line, len), is_control);
+                memset(line, beside[(octet + at) % 4], sizeof line);
+                line[at] = (char)octet;
+                assert_int_equal(bk_line_has_control(line, len), is_control);
+            }
+        }
+    }
+}
+
 int
 main(void)
 {
@@ -231,6 +256,7 @@ main(void)
         cmocka_unit_test(reports_leave_out_what_is_not_known),
         cmocka_unit_test(long_texts_are_cut_to_the_line),
         cmocka_unit_test(other_requests_read_back),
+        cmocka_unit_test(control_characters_are_found),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
