@@ -37,6 +37,14 @@ unpack(const struct lane *lane, uint64_t at, const struct bk_ring_item *item,
     memcpy(out->text, text, item->text_len);
 }
 
+static void
+look_again_soon(void)
+{
+    struct timespec pause = {.tv_nsec = TAKE_UP_LOOK_NS};
+
+    (void)nanosleep(&pause, NULL);
+}
+
 /* Lines are on their way by another road: the ring waits for them, see is_in_order. */
 static void
 note_sent(struct lane *lane)
@@ -69,12 +77,32 @@ send_rest(struct breaker *b, struct lane *lane)
     }
 }
 
+static bool
+is_let_go(const struct lane *lane)
+{
+    /* Pairs with the release in the daemon's drop_ring. */
+    return atomic_load_explicit(&lane->ring->watch, memory_order_acquire) ==
+           BK_RING_LET_GO;
+}
+
+/* A connection that ended at our end: the daemon takes what there is, but when? One
+ * that is stopped does so when it goes on. */
+static bool
+has_been_let_go(const struct lane *lane)
+{
+    int64_t end_ns = clock_mono_ns() + TAKE_UP_NS;
+
+    while (!is_let_go(lane) && clock_mono_ns() < end_ns)
+        look_again_soon();
+    return is_let_go(lane);
+}
+
 static void
 give_up(struct breaker *b, struct lane *lane, enum ring_bell why)
 {
     if (lane->ring == NULL)
         return;
-    if (why != RING_CUT)
+    if (why != RING_CUT || has_been_let_go(lane))
         send_rest(b, lane);
     ring_unmap(&lane->ring);
     atomic_fetch_sub_explicit(&client_world(b)->lanes.rings, 1,
@@ -101,10 +129,14 @@ offer(struct breaker *b, struct lane *lane, uint64_t epoch)
     char path[ENDPOINT_SIZE];
     struct cause ignored;
 
+    if (!attach_socket(b, path, &ignored)) {
+        /* A child that was just forked has not looked yet. */
+        attach_probe(b, clock_mono_ns(), false);
+        if (!attach_socket(b, path, &ignored))
+            return false;
+    }
     lane->epoch = epoch;
     lane->again_ns = clock_mono_ns() + RING_AGAIN_NS;
-    if (!attach_socket(b, path, &ignored))
-        return false;
     if (atomic_fetch_add_explicit(&w->lanes.rings, 1, memory_order_relaxed) <
         LANE_RINGS)
         lane->ring = ring_link_offer(&w->ring_link, epoch, path, b->worker,
@@ -149,7 +181,8 @@ ring_the_bell(struct breaker *b, struct lane *lane)
 
     atomic_thread_fence(memory_order_seq_cst);
     tail = atomic_load_explicit(&lane->ring->tail, memory_order_relaxed);
-    if (tail == lane->head || (lane->has_rung && lane->rang_tail == tail))
+    if (tail == lane->head ||
+        (lane->has_rung && lane->rang_tail == tail && !is_let_go(lane)))
         return; /* the last was not heard yet: this will be taken with it */
     bell = ring_link_bell(&client_world(b)->ring_link, lane->link_serial);
     lane->has_rung = bell == RING_HEARD;
@@ -202,8 +235,8 @@ static inline bool
 sleeps(const struct lane *lane)
 {
     atomic_signal_fence(memory_order_seq_cst);
-    return atomic_load_explicit(&lane->ring->watch, memory_order_relaxed) ==
-           BK_RING_ASLEEP;
+    return atomic_load_explicit(&lane->ring->watch, memory_order_relaxed) !=
+           BK_RING_WATCHED;
 }
 
 LANE_HOT bool
@@ -299,11 +332,8 @@ ring_await(struct breaker *b)
         return;
     end_ns = clock_mono_ns() + TAKE_UP_NS;
     while (sleeps(lane) && clock_mono_ns() < end_ns &&
-           bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS) {
-        struct timespec pause = {.tv_nsec = TAKE_UP_LOOK_NS};
-
-        (void)nanosleep(&pause, NULL);
-    }
+           bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS)
+        look_again_soon();
 }
 
 void

@@ -23,8 +23,9 @@
 /* What the daemon does about a ring by itself. */
 enum bk_ring_watch {
     BK_RING_ASLEEP, /* nothing: the bell is to be rung for whatever is written */
-    BK_RING_WATCHED /* it looks every BK_RING_LOOK_NS; the bell is for what
-                       must not wait that long */
+    BK_RING_WATCHED, /* it looks every BK_RING_LOOK_NS; the bell is for what
+                        must not wait that long */
+    BK_RING_LET_GO   /* it never will again, and the tail stays where it is */
 };
 
 /* As it lies in memory: who writes a line is its owner. */

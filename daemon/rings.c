@@ -120,9 +120,10 @@ static void
 drop_ring(struct rings *r, uint32_t at)
 {
     deactivate(r, at);
-    /* Its worker rings for the next item, and hears that nobody listens. */
-    atomic_store_explicit(&r->rings[at].map->watch, BK_RING_ASLEEP,
-                          memory_order_relaxed);
+    /* Its worker rings for the next item, and hears that nobody listens. Pairs with
+     * the acquire in its is_let_go: the tail is the last. */
+    atomic_store_explicit(&r->rings[at].map->watch, BK_RING_LET_GO,
+                          memory_order_release);
     ring_door_unmap(&r->rings[at].map);
     r->rings[at].next = r->ring_free;
     r->ring_free = at;
