@@ -129,7 +129,10 @@ bk_ring_take(const struct bk_ring *ring, uint64_t head, uint64_t *tail,
         read_cell(ring, *tail, words);
         for (size_t i = 0; i < item->text_len; i++) {
             unsigned char c = (unsigned char)(words[i / 8] >> 8 * (i % 8));
-            text[i] = c < ' ' || c == 0x7f ? '?' : (char)c;
+            text[i] = '?';
+            if (c >= ' ' && c != 0x7f) {
+                text[i] = (char)c;
+            }
         }
         text[item->text_len] = '\0';
         *tail += 1;
