@@ -16,7 +16,7 @@
 #include <stdint.h>
 
 #define PLAYER_WORDS_MAX 8
-#define PLAYER_MORE_MAX 4
+#define PLAYER_MORE_MAX 5
 #define PLAYER_LINE_MAX 512
 
 struct player_order {

@@ -14,7 +14,7 @@
 /* Until the database has what was made. */
 #define SAVE_NS INT64_C(10000000000)
 #define LOOK_NS 20000000
-/* What the scheduler may do to a reader that is always ready. */
+/* A reader that waited for anything of ours would be gone for longer. */
 #define GAP_NS 10e6
 
 /* ---- a trip ---- */
@@ -32,8 +32,15 @@ tell_changes(struct bench *b, const struct side *s)
         {"failing report to published trip, at rest, p99", 0},
     };
 
+    char note[RESULT_NOTE_SIZE];
+
+    snprintf(note, sizeof note,
+             "left out are changes while others had the reader's core, the "
+             "median is %.0f of %llu",
+             series_median(&s->more[4]), (unsigned long long)s->count);
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++) {
-        struct fact fact = {.what = told[i].what,
+        struct fact fact = {.note = i == 1 ? note : NULL,
+                            .what = told[i].what,
                             .value = s->more[i],
                             .unit = UNIT_NS,
                             .kind =
@@ -160,7 +167,8 @@ tell_restarts(struct bench *b, const struct restarts *r)
                                   .kind = GOAL_AT_MOST,
                                   .goal = 10e6});
     snprintf(note, sizeof note,
-             "%.0f answers were not by memory; a gap is the scheduler's",
+             "%.0f answers were not by memory; gaps in which others had the "
+             "core are left out",
              r->alone);
     result_fact(b, &(struct fact){.what = "longest time between two answers "
                                           "from memory meanwhile",

@@ -12,6 +12,7 @@
 #define SEVERAL_FACTOR 3
 #define CROWD_FACTOR 10
 #define COUNT_FIRST 64
+#define TRIES 24
 #define COUNT_MAX (UINT64_C(1) << 26)
 
 struct sums {
@@ -112,28 +113,43 @@ play(struct bench *b, struct side *s, uint64_t count, struct sums *sums)
     return sums->ops > 0 || bench_fail(b, "did nothing: ", s->name);
 }
 
-/* It is also what warms everything up. */
+/* One block, and how long it was. */
+static bool
+play_for(struct bench *b, struct side *s, uint64_t count, int64_t *took_ns)
+{
+    struct sums sums;
+
+    if (!play(b, s, count, &sums))
+        return false;
+    *took_ns = sums.first.ended_ns - sums.first.began_ns + 1;
+    return true;
+}
+
+/* It is also what warms everything up. A block that happens to be long, as the one in
+ * which a worker tells what it has decided, must not make all of them short: what
+ * was found is tried once more. */
 bool
 side_prepare(struct bench *b, struct side *s)
 {
     int64_t wanted_ns = b->options.is_quick ? QUICK_BLOCK_NS : BLOCK_NS;
     uint64_t count = s->count != 0 ? s->count : COUNT_FIRST;
-    struct sums sums;
+    int64_t took_ns;
 
     if (s->peer_count > 1)
         wanted_ns *= s->is_crowd ? CROWD_FACTOR : SEVERAL_FACTOR;
-    if (!play(b, s, count, &sums) || s->count != 0)
-        return s->count != 0 && sums.ops > 0;
-    while (sums.first.ended_ns - sums.first.began_ns < wanted_ns / 4 &&
-           count < COUNT_MAX) {
-        count *= 4;
-        if (!play(b, s, count, &sums))
+    if (!play_for(b, s, count, &took_ns))
+        return false;
+    for (int tries = 0; s->count == 0 && tries < TRIES && count < COUNT_MAX &&
+                        took_ns < wanted_ns / 2;
+         tries++) {
+        double more = (double)wanted_ns / (double)took_ns;
+
+        count = (uint64_t)((double)count * (more < 4 ? more : 4)) + 1;
+        if (!play_for(b, s, count, &took_ns) ||
+            (took_ns >= wanted_ns / 2 && !play_for(b, s, count, &took_ns)))
             return false;
     }
-    s->count =
-        (uint64_t)((double)count * (double)wanted_ns /
-                   (double)(sums.first.ended_ns - sums.first.began_ns + 1)) +
-        1;
+    s->count = count;
     return true;
 }
 
