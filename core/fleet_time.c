@@ -110,8 +110,12 @@ bk_fleet_settle_quietly(struct bk_fleet *f, uint32_t slot)
         s->shut_ns = shut_ns;
         bk_fleet_touch_dependants(f, s->name);
     }
-    s->timer_ns = service_deadline(f, slot);
-    sift(f, s->timer_at);
+    /* Most changes leave it, and its neighbours in the heap are far away. */
+    int64_t timer_ns = service_deadline(f, slot);
+    if (timer_ns != s->timer_ns) {
+        s->timer_ns = timer_ns;
+        sift(f, s->timer_at);
+    }
 }
 
 void
