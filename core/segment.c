@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* Grows when the meaning of a published field changes but no size does. */
-#define LAYOUT_VERSION 1
+#define LAYOUT_VERSION 2
 #define PAGE UINT64_C(4096)
 #define CACHE_LINE UINT64_C(64)
 /* Larger limits are refused: keeps every size within 64 bits, and buckets
@@ -45,7 +45,7 @@ _Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 264 + 272 + 152 + 96,
                "breaker");
 _Static_assert(offsetof(struct bk_record, breaker) == 88, "record");
 _Static_assert(offsetof(struct bk_segment_header, words_at) == 48, "header");
-_Static_assert(offsetof(struct bk_segment_header, phase) == 184, "header");
+_Static_assert(offsetof(struct bk_segment_header, phase) == 192, "header");
 
 static uint32_t
 buckets_for(uint32_t services)
@@ -80,7 +80,7 @@ lay_out(struct bk_segment_header *h)
     h->buckets_at = place(&end, h->bucket_count, 1);
     h->names_at = place(&end, limits->services, BK_NAME_SIZE / 8);
     h->records_at =
-        place(&end, limits->services, 1 + 2 * BK_IMAGE_WORDS(struct bk_record));
+        place(&end, limits->services, 1 + BK_IMAGE_WORDS(struct bk_record));
     h->evidence_at =
         place(&end, limits->services,
               BK_EVIDENCE_COUNT * BK_IMAGE_WORDS(struct bk_evidence));
@@ -90,6 +90,7 @@ lay_out(struct bk_segment_header *h)
     h->leases_at = place(&end, limits->leases, BK_IMAGE_WORDS(struct bk_lease));
     h->routes_at = place(&end, limits->routes, BK_IMAGE_WORDS(struct bk_route));
     h->past_at = place(&end, BK_PAST_COUNT, BK_IMAGE_WORDS(struct bk_past));
+    h->pending_at = place(&end, 1, 1 + BK_IMAGE_WORDS(struct bk_record));
     h->total_bytes = (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -119,6 +120,7 @@ static const uint64_t facts[] = {
     offsetof(struct bk_segment_header, limits),
     offsetof(struct bk_segment_header, words_at),
     offsetof(struct bk_segment_header, routes_at),
+    offsetof(struct bk_segment_header, pending_at),
     offsetof(struct bk_segment_header, boot_id),
     offsetof(struct bk_segment_header, phase),
     offsetof(struct bk_segment_header, heartbeat_boot_ns),
@@ -230,7 +232,7 @@ check_header(const struct bk_segment_header *h, size_t bytes,
         h->evidence_at != want->evidence_at || h->stats_at != want->stats_at ||
         h->policies_at != want->policies_at ||
         h->leases_at != want->leases_at || h->routes_at != want->routes_at ||
-        h->past_at != want->past_at)
+        h->past_at != want->past_at || h->pending_at != want->pending_at)
         return "has a damaged header";
     return NULL;
 }
@@ -264,6 +266,7 @@ bk_segment_attach(struct bk_segment *s, void *base, size_t bytes)
     s->leases = at_offset(base, want.leases_at);
     s->routes = at_offset(base, want.routes_at);
     s->past = at_offset(base, want.past_at);
+    s->pending = at_offset(base, want.pending_at);
     s->limits = want.limits;
     s->bucket_count = want.bucket_count;
     return NULL;

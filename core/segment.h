@@ -9,8 +9,9 @@
  *  - a lone word (verdict, heartbeat, what is counted for metrics): one store;
  *  - an image with a check word behind it (lease, policy, evidence, route): a
  *    reader or adopter that sees a torn one sees a wrong check;
- *  - a record (a service's state): two images and a sequence number, so that
- *    one whole image survives a writer killed in the middle. */
+ *  - a record (a service's state): a sequence number and an image, overwritten while
+ *    the number is odd; what is being written lies whole in the one place `pending`
+ *    meanwhile, for readers and for the next writer if this one is killed. */
 #include "core/fleet.h"
 #include "core/past.h"
 #include "core/verdict.h"
@@ -51,6 +52,7 @@ struct bk_segment_header {
     uint64_t leases_at;
     uint64_t routes_at;
     uint64_t past_at;
+    uint64_t pending_at;
     char boot_id[BK_BOOT_ID_SIZE];
     uint64_t time_namespace; /* inode of /proc/self/ns/time */
     _Atomic uint64_t phase;  /* release; readers acquire it first */
@@ -92,8 +94,9 @@ struct bk_segment {
     _Atomic uint64_t *policies;
     _Atomic uint64_t *leases;
     _Atomic uint64_t *routes;
-    _Atomic uint64_t *past;  /* BK_PAST_COUNT lines, whatever the limits */
-    struct bk_limits limits; /* copied and checked: never read from the map */
+    _Atomic uint64_t *past;    /* BK_PAST_COUNT lines, whatever the limits */
+    _Atomic uint64_t *pending; /* slot + 1, or 0, and an image of a record */
+    struct bk_limits limits;   /* copied and checked: never read from the map */
     uint32_t bucket_count;
 };
 

@@ -20,11 +20,23 @@ is_name(const char *text)
            bk_name_is_valid(text, strlen(text));
 }
 
-/* Two images and a sequence number, whose lowest bit names the image in use.
- * The acquire of the number pairs with the release that ends bk_segment_put_-
- * service: the image it names is whole. The writer touches that image again
- * only after it stored the next number; a reader that saw a word of such a later
- * round therefore sees a later number here, and tries again. */
+/* A record that is being written, whole. The acquires pair with the releases of
+ * store_record (segment_write.c): the slot is named after the image is in place, and no
+ * other one before that name is gone. */
+static bool
+load_pending(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
+{
+    uint64_t name = (uint64_t)slot + 1;
+
+    return atomic_load_explicit(&s->pending[0], memory_order_acquire) == name &&
+           bk_image_load(s->pending + 1, out, sizeof *out) &&
+           atomic_load_explicit(&s->pending[0], memory_order_relaxed) == name;
+}
+
+/* While the number is even the image is whole, and the writer touches it only after it
+ * stored the next number; a reader that saw a word of such a later round therefore
+ * sees a later number here, and tries again. While it is odd, for a moment or since
+ * the writer died, the record is the one pending. */
 static bool
 load_record(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
 {
@@ -32,11 +44,12 @@ load_record(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
 
     for (int tries = 0; tries < BK_READ_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
-        bool is_whole = bk_image_load(
-            sequence + 1 + (before & 1) * BK_IMAGE_WORDS(struct bk_record), out,
-            sizeof *out);
+        bool is_whole = (before & 1) == 0
+                            ? bk_image_load(sequence + 1, out, sizeof *out)
+                            : load_pending(s, slot, out);
 
-        if (atomic_load_explicit(sequence, memory_order_relaxed) == before)
+        if (atomic_load_explicit(sequence, memory_order_relaxed) == before &&
+            (is_whole || (before & 1) == 0))
             return is_whole;
     }
     return false;

@@ -22,21 +22,54 @@ record_of(const struct bk_service *service, struct bk_record *out)
     out->breaker = service->breaker;
 }
 
-/* Fills the image that is not in use, then names it with the next number. The
- * release pairs with the acquire in load_record (segment_read.c). The stores of
- * the next round are releases too, so none of them is seen before this number. */
+/* Overwrites a record with what is pending for it. Both numbers are releases, and so is
+ * every word between them: see load_record (segment_read.c). */
+static void
+carry_out(struct bk_segment *s, uint32_t slot, const struct bk_record *record)
+{
+    _Atomic uint64_t *sequence = s->records + (size_t)slot * BK_RECORD_WORDS;
+    uint64_t odd = atomic_load_explicit(sequence, memory_order_relaxed) | 1;
+
+    atomic_store_explicit(sequence, odd, memory_order_release);
+    bk_image_store(sequence + 1, record, sizeof *record);
+    atomic_store_explicit(sequence, odd + 1, memory_order_release);
+    atomic_store_explicit(&s->pending[0], 0, memory_order_release);
+}
+
+/* What a writer killed in the middle left. Not yet begun, or over, it needs nothing:
+ * the record is whole. */
+static void
+finish_last(struct bk_segment *s)
+{
+    uint64_t name = atomic_load_explicit(&s->pending[0], memory_order_relaxed);
+    struct bk_record record;
+
+    if (name == 0)
+        return;
+    if (name <= s->limits.services &&
+        (atomic_load_explicit(&s->records[(size_t)(name - 1) * BK_RECORD_WORDS],
+                              memory_order_relaxed) &
+         1) != 0 &&
+        bk_image_load(s->pending + 1, &record, sizeof record))
+        carry_out(s, (uint32_t)name - 1, &record);
+    else
+        atomic_store_explicit(&s->pending[0], 0, memory_order_release);
+}
+
+/* The new record lies whole in `pending` before the old one is touched, and until the
+ * new one is in its place: killed anywhere, one of the two can be read. */
 static void
 store_record(struct bk_segment *s, uint32_t slot,
              const struct bk_service *service)
 {
-    _Atomic uint64_t *sequence = s->records + (size_t)slot * BK_RECORD_WORDS;
-    uint64_t next = atomic_load_explicit(sequence, memory_order_relaxed) + 1;
     struct bk_record record;
 
+    finish_last(s);
     record_of(service, &record);
-    bk_image_store(sequence + 1 + (next & 1) * BK_IMAGE_WORDS(struct bk_record),
-                   &record, sizeof record);
-    atomic_store_explicit(sequence, next, memory_order_release);
+    bk_image_store(s->pending + 1, &record, sizeof record);
+    atomic_store_explicit(&s->pending[0], (uint64_t)slot + 1,
+                          memory_order_release);
+    carry_out(s, slot, &record);
 }
 
 static void

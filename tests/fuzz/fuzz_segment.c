@@ -117,7 +117,6 @@ seal_all(struct bk_segment *s)
     const size_t record = BK_IMAGE_WORDS(struct bk_record);
     for (size_t i = 0; i < SERVICES; i++) {
         seal(s->records + i * BK_RECORD_WORDS + 1, record);
-        seal(s->records + i * BK_RECORD_WORDS + 1 + record, record);
     }
     for (size_t i = 0; i < (size_t)SERVICES * BK_EVIDENCE_COUNT; i++)
         seal(s->evidence + i * BK_IMAGE_WORDS(struct bk_evidence),

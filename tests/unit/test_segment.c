@@ -193,7 +193,8 @@ a_damaged_header_is_not_attached(void **state)
     uint64_t *const fields[] = {&h->total_bytes, &h->words_at,  &h->stamps_at,
                                 &h->buckets_at,  &h->names_at,  &h->records_at,
                                 &h->evidence_at, &h->stats_at,  &h->policies_at,
-                                &h->leases_at,   &h->routes_at, &h->past_at};
+                                &h->leases_at,   &h->routes_at, &h->past_at,
+                                &h->pending_at};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
         *fields[i] += 64;
         refuse_attach(memory, bytes, "has a damaged header");
@@ -223,14 +224,16 @@ the_layout_has_no_overlap(void **state)
         (uintptr_t)(segment.leases + 3 * BK_IMAGE_WORDS(struct bk_lease)),
         (uintptr_t)(segment.routes + 1 * BK_IMAGE_WORDS(struct bk_route)),
         (uintptr_t)(segment.past +
-                    BK_PAST_COUNT * BK_IMAGE_WORDS(struct bk_past))};
+                    BK_PAST_COUNT * BK_IMAGE_WORDS(struct bk_past)),
+        (uintptr_t)(segment.pending + BK_RECORD_WORDS)};
     const uintptr_t starts[] = {
         (uintptr_t)segment.words,   (uintptr_t)segment.stamps,
         (uintptr_t)segment.buckets, (uintptr_t)segment.names,
         (uintptr_t)segment.records, (uintptr_t)segment.evidence,
         (uintptr_t)segment.stats,   (uintptr_t)segment.policies,
         (uintptr_t)segment.leases,  (uintptr_t)segment.routes,
-        (uintptr_t)segment.past,    (uintptr_t)memory + bytes};
+        (uintptr_t)segment.past,    (uintptr_t)segment.pending,
+        (uintptr_t)memory + bytes};
     for (size_t i = 0; i < COUNT_OF(starts); i++)
         assert_true(starts[i] >= ends[i]);
     assert_true(segment.bucket_count >= 10);

@@ -72,6 +72,7 @@ offsets_are_as_written(void **state)
     HEADER(leases_at);
     HEADER(routes_at);
     HEADER(past_at);
+    HEADER(pending_at);
     HEADER(boot_id);
     HEADER(time_namespace);
     HEADER(phase);
@@ -123,13 +124,13 @@ sizes_are_as_written(void **state)
     assert_size("words", "services", 1);
     assert_size("stamps", "services", 1);
     assert_size("names", "services", BK_NAME_SIZE / sizeof(uint64_t));
-    assert_size("records", "services",
-                1 + 2 * BK_IMAGE_WORDS(struct bk_record));
+    assert_size("records", "services", 1 + BK_IMAGE_WORDS(struct bk_record));
     assert_size("evidence", "8 × services", BK_IMAGE_WORDS(struct bk_evidence));
     assert_size("stats", "services", BK_STAT_WORDS);
     assert_size("policies", "policies", BK_IMAGE_WORDS(struct bk_policy));
     assert_size("leases", "leases", BK_IMAGE_WORDS(struct bk_lease));
     assert_size("routes", "routes", BK_IMAGE_WORDS(struct bk_route));
+    assert_size("pending", "1", 1 + BK_IMAGE_WORDS(struct bk_record));
     assert_size("past", "256", BK_IMAGE_WORDS(struct bk_past));
     assert_int_equal(BK_EVIDENCE_COUNT, 8);
     assert_int_equal(BK_PAST_COUNT, 256);
