@@ -10,9 +10,9 @@
 /* Beyond it, this many are written before the next look at how much room there
  * is. */
 #define STEP 16
-/* A ring just handed over is waited for, so long and looking so often, before the daemon
- * is asked or told anything by the other road. */
-#define TAKE_UP_NS (5 * BK_NS_PER_MS)
+/* So long, and looking so often, is waited for the daemon to take up a ring or to let it
+ * go, where nobody has set a deadline. */
+#define TAKE_UP_NS (20 * BK_NS_PER_MS)
 #define TAKE_UP_LOOK_NS (20 * BK_NS_PER_US)
 /* Longer ones are cut the long way. */
 #define LATENCY_MAX_US (INT64_C(1) << 50)
@@ -314,23 +314,21 @@ ring_tell(struct breaker *b, const struct told *item)
             return true;
         }
     }
-    ring_await(b);
+    ring_await(b, clock_mono_ns() + TAKE_UP_NS);
     note_sent(lane);
     return false;
 }
 
 void
-ring_await(struct breaker *b)
+ring_await(struct breaker *b, int64_t end_ns)
 {
     struct lane *lane = lane_mine(b->serial);
-    int64_t end_ns;
 
     if (lane == NULL || !lane->is_new)
         return;
     lane->is_new = false;
     if (b->tells_later || lane->ring == NULL)
         return;
-    end_ns = clock_mono_ns() + TAKE_UP_NS;
     while (sleeps(lane) && clock_mono_ns() < end_ns &&
            bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS)
         look_again_soon();

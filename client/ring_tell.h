@@ -15,8 +15,8 @@ bool ring_tell(struct breaker *b, const struct told *item);
  * False: try the long way. */
 bool ring_tell_success(struct breaker_permit *permit, int64_t latency_us);
 /* Before the daemon is asked: a ring that this thread has just handed over is taken up
- * first (or a few milliseconds are over), since what lies in it came earlier. */
-void ring_await(struct breaker *b);
+ * first (or it is `end_ns`), since what lies in it came earlier. */
+void ring_await(struct breaker *b, int64_t end_ns);
 /* Something of this thread's may be on its way to the daemon, nobody knows. */
 void ring_note_sent(struct breaker *b);
 /* At close: what lies in rings that no daemon reads any more is queued to be sent. */

@@ -132,7 +132,7 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     bool may_ask;
     int64_t now_ns = clock_mono_ns();
 
-    ring_await(b);
+    ring_await(b, now_ns + (deadline_ns - now_ns) / 2);
     (void)pthread_mutex_lock(&s->lock);
     may_ask = session_reach(b, s, now_ns, true) == REACH_OPEN;
     if (may_ask) {

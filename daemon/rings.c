@@ -27,6 +27,8 @@
 #define TURN_EVENTS 64
 #define TURN_PACKETS 16
 #define TURN_ITEMS 4096
+/* Times TURN_PACKETS that are left of a dead one. */
+#define BURY_ROUNDS 256
 /* A ring that was silent for so long is not looked at any more. */
 #define SILENCE_NS (100 * BK_NS_PER_MS)
 /* Between two looks at all of them that no bell asked for. */
@@ -43,6 +45,7 @@ struct guest {
     uint32_t next;  /* of those whose pid has the same hash; of the free ones */
     uint32_t rings; /* the first of its own */
     uint32_t count;
+    bool is_dead; /* its process; there may be more to hear all the same */
     char worker[BK_WORKER_SIZE];
 };
 
@@ -414,8 +417,18 @@ take_ring(struct rings *r, int64_t now_ns, uint32_t at,
     return watch_add(r->watch, g->pid);
 }
 
-/* Packets of one guest. */
 static void
+hear_bell(struct rings *r, int64_t now_ns, const struct guest *g)
+{
+    for (uint32_t k = g->rings; k != BK_NO_SLOT; k = r->rings[k].next) {
+        activate(r, k, now_ns);
+        r->rings[k].has_rung = true;
+    }
+}
+
+/* Packets of one guest. Who is dead is heard to the end: rings that he handed over may
+ * lie behind the first. False: there is no more for now, or he is let go. */
+static bool
 hear(struct rings *r, int64_t now_ns, uint32_t at)
 {
     struct guest *g = &r->guests[at];
@@ -423,32 +436,32 @@ hear(struct rings *r, int64_t now_ns, uint32_t at)
         struct ring_said said;
         switch (ring_door_take(g->fd, &said)) {
         case RING_NOTHING:
-            return;
-        case RING_BELL:
-            for (uint32_t k = g->rings; k != BK_NO_SLOT; k = r->rings[k].next) {
-                activate(r, k, now_ns);
-                r->rings[k].has_rung = true;
+            if (g->is_dead) {
+                drop_guest(r, now_ns, at);
             }
+            return false;
+        case RING_BELL:
+            hear_bell(r, now_ns, g);
             break;
         case RING_NEW:
             if (!may_have_ring(r, g)) {
                 ring_door_unmap(&said.ring);
                 blame(r, now_ns, at, "there are too many");
-                return;
+                return false;
             }
-            if (take_ring(r, now_ns, at, &said)) {
-                break;
+            if (!take_ring(r, now_ns, at, &said)) {
+                g->is_dead = true;
             }
-            drop_guest(r, now_ns, at);
-            return;
+            break;
         case RING_END:
             drop_guest(r, now_ns, at);
-            return;
+            return false;
         case RING_FAULT:
             blame(r, now_ns, at, said.fault);
-            return;
+            return false;
         }
     }
+    return true;
 }
 
 static void
@@ -461,7 +474,7 @@ listen_to_all(struct rings *r, int64_t now_ns)
         if (at == LISTENING) {
             accept_all(r);
         } else if (r->guests[at].fd >= 0) {
-            hear(r, now_ns, at);
+            (void)hear(r, now_ns, at);
         }
     }
 }
@@ -594,9 +607,16 @@ rings_bury(struct rings *r, int64_t now_ns, uint32_t pid)
 {
     uint32_t at = *chain_of(r, pid);
     while (at != BK_NO_SLOT) {
-        uint32_t next = r->guests[at].next;
-        if (r->guests[at].pid == pid) {
-            drop_guest(r, now_ns, at);
+        struct guest *g = &r->guests[at];
+        uint32_t next = g->next;
+        if (g->pid == pid) {
+            g->is_dead = true;
+            /* What the kernel holds of a connection is no more than this. */
+            for (int i = 0; i < BURY_ROUNDS && hear(r, now_ns, at); i++) {
+            }
+            if (g->fd >= 0) {
+                drop_guest(r, now_ns, at);
+            }
         }
         at = next;
     }

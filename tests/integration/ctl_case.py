@@ -9,7 +9,8 @@ import signal
 import subprocess
 import time
 
-from harness import Case, SharedDaemonCase, die_with_parent, reachable
+from harness import (WAYS, Case, SharedDaemonCase, die_with_parent,
+                     reachable)
 
 BREAKERCTL = os.environ.get("BREAKERCTL", "breakerctl")
 PATIENCE_S = 30
@@ -20,7 +21,8 @@ DONE, FAILED, USAGE, NO_SERVICE, FORBIDDEN, UNMET, UNREACHABLE = 0, 1, 2, 3, 4, 
 
 def environment(extra=None):
     kept = {k: v for k, v in os.environ.items()
-            if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS")}
+            if k in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS",
+                     *WAYS)}
     kept.update({"HOME": "/nonexistent", "TERM": "xterm", "TZ": "UTC"})
     kept.update(extra or {})
     return kept

@@ -113,7 +113,7 @@ main(int argc, char **argv)
     struct breaker_options options = BREAKER_OPTIONS_INIT;
     options.dir = dir;
     options.mode =
-        strcmp(mode, "zmq") == 0 ? BREAKER_MODE_ZMQ : BREAKER_MODE_AUTO;
+        strcmp(mode, "zmq") == 0 ? BREAKER_MODE_ZMQ : 0; /* environment */
     options.deadline_ms = HERD_WAIT_MS;
     struct breaker *b = breaker_open(&options);
     struct breaker_service *service = breaker_service(b, SERVICE);

@@ -109,7 +109,10 @@ tell(struct worker *w)
     struct breaker_details details = BREAKER_DETAILS_INIT;
     char name[32];
     name_of(service, name);
-    enum breaker_verdict verdict = breaker_acquire_name(w->b, name, &permit);
+    uint64_t way = draw(&w->random) % 16;
+    struct breaker_service *s = breaker_service(w->b, name);
+    enum breaker_verdict verdict =
+        way < 4 ? breaker_begin(s, &permit) : breaker_acquire(s, &permit);
     if (permit.source == BREAKER_BY_LOCAL) {
         atomic_fetch_add(&run.board->alone, 1);
         return;
@@ -118,14 +121,15 @@ tell(struct worker *w)
         herd_fail("%s: %s by %s", name, breaker_reason_name(permit.reason),
                   breaker_source_name(permit.source));
     atomic_fetch_add(&run.board->begun[service][kind], 1);
-    uint64_t way = draw(&w->random) % 16;
-    if (way == 0) {
+    if (way < 4) {
+        breaker_end(&permit, outcomes[kind]);
+    } else if (way == 4) {
         details.text = "told in words";
         breaker_report_with(&permit, outcomes[kind], &details);
-    } else if (way == 1 && !run.is_burst) {
+    } else if (way == 5 && !run.is_burst) {
         details.flags = BREAKER_CONFIRM;
         breaker_report_with(&permit, outcomes[kind], &details);
-    } else if (way == 2) {
+    } else if (way == 6) {
         breaker_report_service(permit.service, outcomes[kind], &details);
     } else {
         breaker_report(&permit, outcomes[kind], 1000);

@@ -85,7 +85,6 @@ open_asker(struct asker *a)
     } else if (strcmp(run.mode, "auto") == 0) {
         struct breaker_options options = BREAKER_OPTIONS_INIT;
         options.dir = run.dir;
-        options.mode = BREAKER_MODE_AUTO;
         options.deadline_ms = HERD_WAIT_MS;
         a->handle = breaker_open(&options);
         a->service = breaker_service(a->handle, SERVICE);

@@ -26,6 +26,8 @@ from brk import PATIENCE_S, Client, Silence
 BREAKERD = os.environ.get("BREAKERD", "breakerd")
 # The thread sanitizer makes every octet several: sizes say nothing then.
 IS_THREAD_SANITIZED = "thread" in os.environ.get("BREAKERD_SANITIZE", "")
+# How workers talk to the daemon: for those that are given a daemon's environment.
+WAYS = ("BREAKERD_MODE", "BREAKERD_RING", "BREAKERD_TRANSPORT")
 # A daemon under a sanitizer keeps freed memory; tests that look at memory need
 # that kept small.
 SANITIZER = {
@@ -102,7 +104,7 @@ class Daemon:
         return line + self.args
 
     def environment(self):
-        kept = {k: os.environ[k] for k in ("PATH", "LANG", "HOME")
+        kept = {k: os.environ[k] for k in ("PATH", "LANG", "HOME", *WAYS)
                 if k in os.environ}
         kept.update(SANITIZER)
         kept.update({k: os.environ[k] for k in SANITIZER if k in os.environ})

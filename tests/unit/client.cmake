@@ -14,6 +14,11 @@ function(client_unit name labels)
         ENVIRONMENT BREAKERD_TRANSPORT=zmtp)
 endfunction()
 
+# By the other ways of telling and asking.
+function(client_by_ways name)
+    by_ways(client_${name} "${ARGN}" 120 "" test_client_${name})
+endfunction()
+
 # What has to do with the connection runs by libzmq as well.
 function(client_by_libzmq name labels)
     add_test(NAME client_${name}_libzmq COMMAND test_client_${name})
@@ -88,4 +93,11 @@ foreach(name call_daemon call_fleet)
     target_compile_definitions(test_client_${name}
         PRIVATE BREAKERD="$<TARGET_FILE:breakerd>")
     add_dependencies(test_client_${name} breakerd)
+endforeach()
+
+foreach(name session fork daemon prefork loop)
+    client_by_ways(${name} ring_off)
+endforeach()
+foreach(name call_daemon call_fleet)
+    client_by_ways(${name} ring_off libzmq)
 endforeach()

@@ -65,6 +65,8 @@ assert_told(struct stage *s, long count)
 {
     for (int i = 0; i < 200 && told(s) < count; i++)
         sleep_ms(10);
+    if (told(s) != count)
+        print_error("%s\n", s->log);
     if (s->warnings == 0)
         assert_int_equal(told(s), count);
     else
@@ -400,6 +402,25 @@ its_descriptor_closed_behind_its_back(void **state)
 
 /* ---- the daemon goes ---- */
 
+/* Only then does it take nothing more. */
+static void
+stop_daemon(void)
+{
+    char path[64];
+    char line[256] = "";
+
+    kill(live_pid(), SIGSTOP);
+    (void)snprintf(path, sizeof path, "/proc/%ld/stat", (long)live_pid());
+    for (int i = 0; i < 2000 && strstr(line, ") T ") == NULL; i++) {
+        FILE *f = fopen(path, "r");
+
+        assert_non_null(f);
+        assert_non_null(fgets(line, sizeof line, f));
+        (void)fclose(f);
+        sleep_ms(1);
+    }
+}
+
 static void
 what_a_killed_daemon_left_goes_to_the_next(void **state)
 {
@@ -409,7 +430,7 @@ what_a_killed_daemon_left_goes_to_the_next(void **state)
     tell(s->b, 30);
     assert_told(s, 30);
     for (int round = 1; round <= 3; round++) {
-        kill(live_pid(), SIGSTOP);
+        stop_daemon();
         tell(s->b, 30); /* it takes none of these */
         live_end(SIGKILL);
         live_start(s);
@@ -426,7 +447,7 @@ what_a_killed_daemon_left_is_told_at_close(void **state)
     open_here(s);
     tell(s->b, 30);
     assert_told(s, 30);
-    kill(live_pid(), SIGSTOP);
+    stop_daemon();
     tell(s->b, 30);
     live_end(SIGKILL);
     live_start(s);
@@ -442,7 +463,7 @@ a_stopped_daemon_takes_all_when_it_goes_on(void **state)
 
     open_here(s);
     tell(s->b, 30);
-    kill(live_pid(), SIGSTOP);
+    stop_daemon();
     tell(s->b, 200);
     kill(live_pid(), SIGCONT);
     tell(s->b, 200);
