@@ -302,8 +302,9 @@ breaker_acquire_now(struct breaker_service *service,
 /* What came of the call. `latency_us` in microseconds, -1 when not known. Does
  * not wait for an answer: reports reach the daemon in the order given here,
  * usually through shared memory: some stores, no system call. Where they have to be
- * sent, a handle's first makes the connection and gives it 20 ms; with BREAKER_TELL_LATER
- * no report or release waits for anything. Returns BREAKER_DONE, BREAKER_QUEUED,
+ * sent, a handle's first makes the connection and gives it 20 ms, and a thread that is
+ * hundreds of outcomes ahead of the daemon waits for it, a deadline at most; with
+ * BREAKER_TELL_LATER no report or release waits for anything. Returns BREAKER_DONE, BREAKER_QUEUED,
  * BREAKER_STALE for a permit that is settled or was denied, the
  * answer where it is known at once (local machine), or a negative error. */
 BREAKER_API int breaker_report(struct breaker_permit *permit,
