@@ -20,11 +20,8 @@ static const struct plot plots[] = {
 #define PLOT_COUNT (sizeof plots / sizeof plots[0])
 
 static void
-put_head(const struct bench *b, FILE *out)
+put_head(const struct bench *b, const struct tell_where *where, FILE *out)
 {
-    struct tell_where where;
-
-    tell_find_where(&where);
     fprintf(
         out,
         "# Performance\n\n"
@@ -35,7 +32,7 @@ put_head(const struct bench *b, FILE *out)
         "`breaker-bench`: version %s, %s, on %s%s.\n\n"
         "    cmake --preset release && cmake --build --preset release\n"
         "    build/release/tools/bench/breaker-bench --docs docs\n\n",
-        where.version, where.date, where.machine,
+        where->version, where->date, where->machine,
         b->options.is_quick ? " (in a hurry, `--quick`)" : "");
     fprintf(
         out,
@@ -162,11 +159,15 @@ write_plots(struct bench *b)
 bool
 tell_docs(struct bench *b)
 {
-    FILE *out = create(b, "", "performance", ".md");
+    struct tell_where where;
+    FILE *out;
 
+    /* Before the tree has a file that is not its commit's. */
+    tell_find_where(&where);
+    out = create(b, "", "performance", ".md");
     if (out == NULL)
         return false;
-    put_head(b, out);
+    put_head(b, &where, out);
     for (size_t i = 0; i < bench_row_count; i++) {
         const struct bench_row *row = &bench_rows[i];
         bool is_drawn = row->is_long && b->results.curve_count > 0;
