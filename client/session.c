@@ -160,8 +160,8 @@ send_queued(struct breaker *b, struct session *s)
 }
 
 /* First what was told, then the questions. */
-static void
-send_waiting(struct breaker *b, struct session *s)
+void
+session_send(struct breaker *b, struct session *s)
 {
     if (!send_queued(b, s))
         return;
@@ -193,7 +193,7 @@ session_settle(struct breaker *b, struct session *s)
     for (int i = 0; i < SETTLE_ROUNDS; i++) {
         uint32_t can;
 
-        send_waiting(b, s);
+        session_send(b, s);
         if (s->leader == NULL || !transport_leaves_to_sleeper(&s->transport))
             (void)transport_drain(&s->transport, take_answer, s);
         can = transport_look(&s->transport);

@@ -29,6 +29,8 @@ enum session_reach session_reach(struct breaker *b, struct session *s,
                                  int64_t now_ns, bool may_open);
 /* One that waits by the monotonic clock. */
 void session_condition(pthread_cond_t *condition);
+/* Sends what can be sent, and takes nothing. */
+void session_send(struct breaker *b, struct session *s);
 /* Sends and takes until nothing more can be done. It ends with a look that found
  * nothing: only then may somebody sleep on the descriptor, whose edge every call
  * into libzmq may use up. */

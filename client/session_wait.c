@@ -51,12 +51,28 @@ session_await_connection(struct breaker *b, struct session *s)
         (void)pthread_cond_signal(&s->waiters->wake);
 }
 
+/* Nobody waits for anything but this one, and a sleeper sees all that comes. */
+static bool
+is_idle(const struct session *s)
+{
+    return s->leader == NULL && s->queue.count == 0 &&
+           (s->waiters == NULL || s->waiters->next == NULL) &&
+           transport_leaves_to_sleeper(&s->transport);
+}
+
 static void
 wait_for_answer(struct breaker *b, struct session *s, struct waiter *w,
                 int64_t deadline_ns)
 {
     struct timespec deadline = clock_spec(deadline_ns);
 
+    /* An answer is never there at once: who sleeps for it sees it come, with no look
+     * before that. */
+    if (is_idle(s)) {
+        session_send(b, s);
+        if (w->is_sent)
+            lead(s, w, deadline_ns - clock_mono_ns());
+    }
     for (;;) {
         int64_t now_ns;
 
@@ -136,7 +152,8 @@ session_ask(struct breaker *b, struct exchange *x, int64_t deadline_ns)
     (void)pthread_mutex_lock(&s->lock);
     may_ask = session_reach(b, s, now_ns, true) == REACH_OPEN;
     if (may_ask) {
-        session_settle(b, s);
+        if (!is_idle(s) || s->quiet != SESSION_SPEAKING)
+            session_settle(b, s);
         may_ask = is_worth_waiting(b, s, now_ns);
     }
     if (may_ask) {
