@@ -97,10 +97,11 @@ class Ring:
         self.map.close()
 
     def word(self, offset):
-        return struct.unpack_from("=Q", self.map, offset)[0]
+        return struct.unpack_from("@Q", self.map, offset)[0]
 
     def set_word(self, offset, value):
-        struct.pack_into("=Q", self.map, offset, value & (1 << 64) - 1)
+        # Native: one store, where the other ways write octet by octet.
+        struct.pack_into("@Q", self.map, offset, value & (1 << 64) - 1)
 
     @property
     def tail(self):
