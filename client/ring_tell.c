@@ -258,6 +258,8 @@ ring_tell_success(struct breaker_permit *permit, int64_t latency_us)
     view = client_view(b);
     entry = lane_entry(lane, s->index);
     if (view != lane->view || entry == NULL || entry->word == NULL ||
+        bk_verdict_incarnation(atomic_load_explicit(
+            entry->word, memory_order_relaxed)) != entry->incarnation ||
         client_outage(client_world(b)) != OUTAGE_NONE ||
         atomic_load_explicit(&view->segment.header->epoch,
                              memory_order_relaxed) != lane->epoch ||

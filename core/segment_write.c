@@ -78,7 +78,8 @@ store_evidence(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
 {
     static const struct bk_evidence none;
     const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
-    _Atomic uint64_t *to = s->evidence + slot * BK_EVIDENCE_COUNT * words;
+    _Atomic uint64_t *to =
+        s->evidence + (size_t)slot * BK_EVIDENCE_COUNT * words;
     uint32_t i;
 
     if (service == NULL) {

@@ -3,7 +3,6 @@
 
 #define KIND_SHIFT 62
 #define REASON_SHIFT 58
-#define INCARNATION_SHIFT 50
 #define GENERATION_SHIFT 38
 #define REASON_MASK UINT64_C(0xf)
 #define INCARNATION_MASK UINT64_C(0xff)
@@ -21,7 +20,8 @@ bk_verdict_pack(const struct bk_verdict *v)
         until = BK_VERDICT_FOREVER;
     return ((uint64_t)v->kind << KIND_SHIFT) |
            (((uint64_t)v->reason & REASON_MASK) << REASON_SHIFT) |
-           ((v->incarnation & INCARNATION_MASK) << INCARNATION_SHIFT) |
+           ((v->incarnation & INCARNATION_MASK)
+            << BK_VERDICT_INCARNATION_SHIFT) |
            ((v->generation & GENERATION_MASK) << GENERATION_SHIFT) | until;
 }
 
@@ -35,8 +35,8 @@ bk_verdict_unpack(uint64_t word)
     struct bk_verdict v = {
         .kind = BK_ASK,
         .reason = BK_DENY_NONE,
-        .incarnation =
-            (uint8_t)((word >> INCARNATION_SHIFT) & INCARNATION_MASK),
+        .incarnation = (uint8_t)((word >> BK_VERDICT_INCARNATION_SHIFT) &
+                                 INCARNATION_MASK),
         .generation = (uint16_t)((word >> GENERATION_SHIFT) & GENERATION_MASK),
         .until_ms = word & BK_VERDICT_FOREVER,
     };

@@ -20,6 +20,14 @@ struct bk_verdict {
                                  it, afterwards ask */
 };
 
+#define BK_VERDICT_INCARNATION_SHIFT 50
+/* That of the slot, of any word. */
+static inline uint8_t
+bk_verdict_incarnation(uint64_t word)
+{
+    return (uint8_t)(word >> BK_VERDICT_INCARNATION_SHIFT);
+}
+
 /* Layout, high to low: kind 2, reason 4, incarnation 8, generation 12, until 38. */
 uint64_t bk_verdict_pack(const struct bk_verdict *v);
 struct bk_verdict bk_verdict_unpack(uint64_t word);

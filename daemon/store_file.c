@@ -47,7 +47,8 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_TRIM_FORGOTTEN] =
         "DELETE FROM forgotten WHERE seq NOT IN"
         " (SELECT seq FROM forgotten ORDER BY seq DESC LIMIT ?1)",
-    [STORE_LEAP] = "UPDATE services SET generation = min(generation + ?1, ?2)",
+    [STORE_LEAP] = "UPDATE services"
+                   " SET generation = min(generation + ?1, ?2)",
     [STORE_PUT_META] = "REPLACE INTO meta (key, value) VALUES (?1, ?2)",
     [STORE_PUT_EVENT] =
         "REPLACE INTO history (seq, at_ms, service, from_state, to_state,"

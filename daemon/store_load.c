@@ -220,7 +220,8 @@ take_numbers(struct row *r, const struct loader *l, int column,
 static void
 is_wanted(sqlite3_context *context, int count, sqlite3_value **values)
 {
-    const struct store_reader *reader = sqlite3_user_data(context);
+    const struct loader *l = sqlite3_user_data(context);
+    const struct store_reader *reader = l->reader;
     const char *name = (const char *)sqlite3_value_text(values[0]);
 
     (void)count;
@@ -410,8 +411,7 @@ store_file_load(struct store_file *f, int64_t wall_ms,
                        .wall_ms = wall_ms,
                        .error = error};
     int code = sqlite3_create_function_v2(f->db, "is_wanted", 1, SQLITE_UTF8,
-                                          (void *)(uintptr_t)reader, is_wanted,
-                                          NULL, NULL, NULL);
+                                          &l, is_wanted, NULL, NULL, NULL);
     enum store_trouble trouble = store_trouble_of(f->db, code);
 
     if (trouble == STORE_GOOD)

@@ -103,7 +103,7 @@ static void
 tell(struct worker *w)
 {
     unsigned service = (unsigned)(draw(&w->random) % SERVICES);
-    unsigned kind = (unsigned)(draw(&w->random) % (2 * KINDS));
+    unsigned kind = (unsigned)(draw(&w->random) % (UINT64_C(2) * KINDS));
     kind = kind < KINDS ? kind : 0; /* most go well */
     struct breaker_permit permit;
     struct breaker_details details = BREAKER_DETAILS_INIT;
