@@ -19,7 +19,7 @@
  * a refusal costs some system calls, and a daemon that starts again is found within
  * milliseconds. After a connection that failed otherwise it is twice as long each
  * time. Tries are made by calls only. */
-#define AGAIN_NS (5 * BK_NS_PER_MS)
+#define AGAIN_NS (3 * BK_NS_PER_MS)
 #define AGAIN_MAX_NS (200 * BK_NS_PER_MS)
 /* A daemon that is stopped accepts without a word and greets when it goes on. Who
  * has not greeted after this never will. */

@@ -81,7 +81,7 @@ gate_arm(void)
     struct rlimit limit = {.rlim_cur = 64, .rlim_max = 64};
     getrlimit(RLIMIT_NOFILE, &limit);
     uint64_t most = limit.rlim_cur < FD_MAX ? limit.rlim_cur : FD_MAX;
-    uint64_t used = count_open() + FD_SPARE;
+    uint64_t used = count_open() + GATE_DOORS + FD_SPARE;
     pthread_mutex_lock(&lock);
     reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     cap_total = most > used + 4 ? most - used : 4;

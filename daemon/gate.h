@@ -25,7 +25,8 @@ int gate_listen(const struct rundir *r, enum gate_door door, const char *name,
                 mode_t mode, struct bk_text *error);
 /* A listening socket that somebody else made is this door from now on. */
 void gate_adopt(enum gate_door door, int fd);
-/* Sets the caps from what descriptors are left; once everything else is open. */
+/* Sets the caps from what descriptors are left: once everything but the doors is
+ * open, and before they are, as nobody gets in without. */
 void gate_arm(void);
 void gate_stats(struct gate_stats *out);
 

@@ -201,13 +201,38 @@ watch_holders(struct registry *r, struct watch *w)
     registry_note(r, clock_boot_ns(), NULL, NULL);
 }
 
+/* All that workers connect to, when everything behind it is there. Until then they are
+ * refused and try again within milliseconds, while who were let in and left without an
+ * answer would wait for it. */
+static bool
+open_doors(struct loop *l, const struct rundir *dir, struct handed *handed,
+           struct bk_text *error)
+{
+    struct sockets *s = l->sockets;
+    l->rings = rings_open(l->registry, l->watch, dir, watch_room(), error);
+    if (l->rings == NULL) {
+        return false;
+    }
+    l->commands->registry = l->registry;
+    l->commands->watch = l->watch;
+    l->commands->rings = l->rings;
+    l->commands->dir = dir;
+    l->router = router_open(l->commands, s->worker, s->operator_);
+    if (l->router == NULL) {
+        bk_text_put(error, "not enough memory");
+        return false;
+    }
+    gate_arm();
+    return sockets_listen(s, dir, handed, error);
+}
+
 static bool
 open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
            struct bk_text *error)
 {
     struct registry *r = l->registry;
     r->store = store_open(dir->db_path, clock_wall_ms(), error);
-    if (r->store == NULL || !sockets_open(l->sockets, dir, handed, error)) {
+    if (r->store == NULL || !sockets_open(l->sockets, error)) {
         return false;
     }
     r->events = events_open(l->sockets->events);
@@ -219,24 +244,10 @@ open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
     if (!registry_open(r, dir, clock_boot_ns(), error)) {
         return false;
     }
-    l->rings = rings_open(r, l->watch, dir, watch_room(), error);
-    if (l->rings == NULL) {
-        return false;
-    }
     watch_holders(r, l->watch);
     registry_publish_rest(r, true);
     await_first_save(r);
-    l->commands->registry = r;
-    l->commands->watch = l->watch;
-    l->commands->rings = l->rings;
-    l->commands->dir = dir;
-    l->router =
-        router_open(l->commands, l->sockets->worker, l->sockets->operator_);
-    if (l->router == NULL) {
-        bk_text_put(error, "not enough memory");
-        return false;
-    }
-    return true;
+    return open_doors(l, dir, handed, error);
 }
 
 static void
@@ -285,7 +296,6 @@ serve(struct config *config, const struct options *o, int signal_fd)
                  dir.path);
     }
     if (open_parts(&loop, &dir, &handed, &error)) {
-        gate_arm();
         publish_run(registry.publish, registry.epoch, clock_boot_ns());
         log_line(LOG_INFO, "version %s ready in %s (pid %ld, database %s)",
                  BREAKERD_VERSION, dir.path, (long)getpid(), dir.db_path);

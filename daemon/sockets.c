@@ -73,33 +73,28 @@ listen_for(struct sockets *s, const struct rundir *dir, enum gate_door door,
     return fd;
 }
 
-static void *
+static bool
 open_door(struct sockets *s, const struct rundir *dir, enum gate_door door,
           struct handed *handed, struct bk_text *error)
 {
+    void *const sockets[GATE_DOORS] = {[GATE_EVENTS] = s->events,
+                                       [GATE_OPERATOR] = s->operator_,
+                                       [GATE_WORKER] = s->worker};
     char path[PATH_MAX];
     char endpoint[PATH_MAX + 8];
     int fd = listen_for(s, dir, door, handed, error);
     if (fd < 0) {
-        return NULL;
+        return false;
     }
-    void *socket = zmq_socket(s->context, doors[door].type);
     rundir_file(dir, doors[door].name, path);
     snprintf(endpoint, sizeof(endpoint), "ipc://%s", path);
-    if (socket == NULL || !configure(socket, doors[door].type, fd) ||
-        zmq_bind(socket, endpoint) != 0) {
-        fail(error, endpoint);
-        if (socket != NULL) {
-            zmq_close(socket);
-        }
-        return NULL;
-    }
-    return socket;
+    return (configure(sockets[door], doors[door].type, fd) &&
+            zmq_bind(sockets[door], endpoint) == 0) ||
+           fail(error, endpoint);
 }
 
 bool
-sockets_open(struct sockets *s, const struct rundir *dir, struct handed *handed,
-             struct bk_text *error)
+sockets_open(struct sockets *s, struct bk_text *error)
 {
     memset(s, 0, sizeof(*s));
     s->context = zmq_ctx_new();
@@ -108,13 +103,20 @@ sockets_open(struct sockets *s, const struct rundir *dir, struct handed *handed,
     }
     zmq_ctx_set(s->context, ZMQ_BLOCKY, 0);
     zmq_ctx_set(s->context, ZMQ_IO_THREADS, 1);
-    void **const sockets[GATE_DOORS] = {[GATE_EVENTS] = &s->events,
-                                        [GATE_OPERATOR] = &s->operator_,
-                                        [GATE_WORKER] = &s->worker};
+    s->events = zmq_socket(s->context, doors[GATE_EVENTS].type);
+    s->operator_ = zmq_socket(s->context, doors[GATE_OPERATOR].type);
+    s->worker = zmq_socket(s->context, doors[GATE_WORKER].type);
+    return (s->events != NULL && s->operator_ != NULL && s->worker != NULL) ||
+           fail(error, "cannot make a ZeroMQ socket");
+}
+
+bool
+sockets_listen(struct sockets *s, const struct rundir *dir,
+               struct handed *handed, struct bk_text *error)
+{
     /* Workers last: whoever finds their socket finds the others. */
     for (int door = GATE_DOORS - 1; door >= 0; door--) {
-        *sockets[door] = open_door(s, dir, (enum gate_door)door, handed, error);
-        if (*sockets[door] == NULL) {
+        if (!open_door(s, dir, (enum gate_door)door, handed, error)) {
             return false;
         }
     }

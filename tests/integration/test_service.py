@@ -116,6 +116,14 @@ class Handed(Case):
         self.assertTrue(os.path.exists(daemon.worker_path))
         self.assertFalse(os.path.exists(daemon.operator_path))
 
+    def test_who_waits_there_already_is_let_in(self):
+        daemon = self.managed()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as early:
+            early.connect(daemon.worker_path)
+            early.settimeout(harness.PATIENCE_S)
+            daemon.start()
+            self.assertEqual(early.recv(1), b"\xff")  # ZMTP's greeting
+
     def test_meant_for_another_process_are_ignored(self):
         daemon = self.managed()
         daemon.launch(pid_offset=1)

@@ -605,8 +605,8 @@ nobody_is_looked_for_every_few_milliseconds(void **state)
         wait_ms(p, 300);
         waits++;
     }
-    /* Every 5 to 7.5 ms, the first at once. */
-    assert_in_range(waits, 2, 62);
+    /* Every 3 to 4.5 ms, the first at once. */
+    assert_in_range(waits, 2, 102);
     serve(p, 8);
     for (int i = 0; i < 100 && transport_serial(&p->transport) == 0; i++)
         wait_ms(p, 300);
