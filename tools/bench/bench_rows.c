@@ -31,7 +31,8 @@ const struct bench_row bench_rows[] = {
      "in turns, and can stay with either for seconds: a lower ratio to it here than "
      "in another run is its doing."},
     {"ask", "A decision over ZeroMQ", row_ask, false,
-     "Medians of single round trips. The floor is a bare libzmq ROUTER that echoes "
+     "Medians of single round trips. A bare client is what any language has: a libzmq "
+     "DEALER that sends lines. The floor is a bare libzmq ROUTER that echoes "
      "the same frames to a bare DEALER. A round trip is two wake-ups, and these "
      "depend on where the scheduler puts the two sides: on one core both are pinned "
      "to it, daemon or echo or Redis included; one a millisecond is how a worker "
