@@ -16,11 +16,10 @@
 
 /* Messages of an endpoint that are handled before time is looked at again. */
 #define TURN_MESSAGES 64
-/* Rows put in one turn of the second's saving. */
-#define SAVE_ROWS 512
+/* Rows put in one turn of the second's saving: the first, behind a start, has all that
+ * was taken over, and who waited for the daemon is answered in between. */
+#define SAVE_ROWS 64
 #define SAVE_NS BK_NS_PER_S
-/* The first saving puts all that was taken over at the start. */
-#define FIRST_SAVE_NS (100 * BK_NS_PER_MS)
 #define MEMORY_CHECK_NS BK_NS_PER_S
 /* Beyond this the daemon ends itself: a peer feeds libzmq without end, and the
  * next daemon takes the state over in milliseconds. */
@@ -242,9 +241,7 @@ turn(struct loop *l, struct beats *b, const struct wakes *w, int *status)
 int
 loop_run(struct loop *l)
 {
-    /* Who waited for the daemon comes before the rows that it took over. */
-    struct beats b = {.save_ns = clock_boot_ns() + FIRST_SAVE_NS,
-                      .watchdog_every_ns = notify_watchdog_ns()};
+    struct beats b = {.watchdog_every_ns = notify_watchdog_ns()};
     struct wakes w;
     int status = 0;
     bool can_wait = open_wakes(l, &w);
