@@ -9,6 +9,7 @@
 #include "client/stopwatch.h"
 #include "client/tally.h"
 #include "core/wire.h"
+#include <stddef.h>
 #include <string.h>
 
 /* A ttl is a number of the wire, and nanoseconds inside. */
@@ -253,9 +254,8 @@ allows_at_once(struct breaker_service *s, const struct lane *lane,
     permit->reason = BREAKER_REASON_NONE;
     permit->state = BREAKER_CLOSED;
     permit->source = BREAKER_BY_MEMORY;
-    permit->is_settled = 0;
-    memset(permit->reserved8, 0, sizeof permit->reserved8);
-    memset(permit->began, 0, sizeof permit->began);
+    memset((char *)permit + offsetof(struct breaker_permit, is_settled), 0,
+           sizeof *permit - offsetof(struct breaker_permit, is_settled));
     lane_count(entry);
     return true;
 }

@@ -31,6 +31,17 @@ worker_next(void)
     worker.next = worker.next + 1 < worker.service_count ? worker.next + 1 : 0;
     return s;
 }
+/* Where there is one service it need not be looked up: `only` is worker_only's. */
+static inline struct breaker_service *
+worker_only(void)
+{
+    return worker.service_count == 1 ? worker.services[0] : NULL;
+}
+static inline struct breaker_service *
+worker_turn(struct breaker_service *only)
+{
+    return only != NULL ? only : worker_next();
+}
 /* The daemon hears what was told so far; then a while of silence. */
 bool worker_rest(void);
 

@@ -24,13 +24,16 @@ bool
 worker_play_decide(const struct player_order *order, struct player_told *told)
 {
     struct breaker_permit permit = {0};
+    struct breaker_service *only;
     uint64_t allowed = 0;
 
     if (!worker_choose(player_number(order, 0, 0)))
         return player_fail(told, breaker_error_text());
+    only = worker_only();
     player_begin(told);
     for (uint64_t i = 0; i < order->count; i++)
-        allowed += breaker_acquire(worker_next(), &permit) == BREAKER_ALLOWED;
+        allowed +=
+            breaker_acquire(worker_turn(only), &permit) == BREAKER_ALLOWED;
     player_end(told, order->count);
     if (allowed != order->count)
         return player_fail(told, "a call was denied");
@@ -62,19 +65,21 @@ bool
 worker_play_guard(const struct player_order *order, struct player_told *told)
 {
     struct breaker_permit permit = {0};
+    struct breaker_service *only;
     uint64_t done = 0;
     int64_t cpu_ns = 0;
     int64_t ns = 0;
 
     if (!worker_choose(player_number(order, 0, 0)))
         return player_fail(told, breaker_error_text());
+    only = worker_only();
     player_begin(told);
     while (done < order->count) {
         int64_t began_cpu_ns = player_thread_cpu_ns();
         int64_t began_ns = player_clock_ns();
 
         for (int i = 0; i < WORKER_BURST; i++) {
-            if (!guard(worker_next(), &permit))
+            if (!guard(worker_turn(only), &permit))
                 return player_fail(told, "a call was denied, or not reported");
         }
         ns += player_clock_ns() - began_ns;
