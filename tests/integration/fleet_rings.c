@@ -287,7 +287,8 @@ compare(struct line *op, struct sums *sums)
             uint64_t begun = atomic_load(&run.board->begun[s][k]);
             uint64_t counted =
                 line_says(answer, "OK {")
-                    ? herd_number(answer, breaker_outcome_name(outcomes[k]))
+                    ? herd_number(answer,
+                                  breaker_outcome_name((int)outcomes[k]))
                     : 0;
             sums->told += done;
             sums->counted += counted;
