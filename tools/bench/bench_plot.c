@@ -59,9 +59,9 @@ static size_t
 find_curves(const struct bench *b, const struct plot *plot,
             const struct curve *found[CURVES_MAX], struct frame *f)
 {
-    double x_low = INFINITY;
+    double x_low = HUGE_VAL;
     double x_high = 0;
-    double y_low = INFINITY;
+    double y_low = HUGE_VAL;
     double y_high = 0;
     size_t count = 0;
 
@@ -170,7 +170,7 @@ put_names(const struct frame *f, const struct curve *const *curves,
 
     for (size_t done = 0; done < count; done++) {
         size_t next = count;
-        double y = INFINITY;
+        double y = HUGE_VAL;
 
         for (size_t i = 0; i < count; i++) {
             double at = place_y(f, curves[i]->y[curves[i]->count - 1]);
