@@ -8,7 +8,7 @@
 #include "core/ring.h"
 
 enum ring_packet {
-    RING_NOTHING, /* no more for now */
+    RING_NOTHING, /* nothing more has come */
     RING_BELL,
     RING_NEW,
     RING_END,  /* the worker is gone, or hung up */

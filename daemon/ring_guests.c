@@ -188,7 +188,7 @@ hear_bell(struct rings *r, int64_t now_ns, const struct guest *g)
 }
 
 /* Packets of one guest. Who is dead is heard to the end: rings that he handed over may
- * lie behind the first. False: there is no more for now, or he is let go. */
+ * lie behind the first. False: nothing more has come, or he is let go. */
 static bool
 hear(struct rings *r, int64_t now_ns, uint32_t at)
 {

@@ -45,16 +45,6 @@ static struct {
     struct board *board;
 } run;
 
-/* splitmix64 (Vigna 2015). */
-static uint64_t
-draw(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 static bool
 is_over(void)
 {
@@ -104,9 +94,9 @@ work_by_wire(unsigned index)
     uint64_t random = index + 1;
     struct line *line = line_open(run.dir, "worker.sock");
     while (!is_over()) {
-        unsigned service = (unsigned)(draw(&random) % run.services);
+        unsigned service = (unsigned)(herd_draw(&random) % run.services);
         call_by_wire(line, &run.board->tallies[index], service,
-                     draw(&random) % 100 < 60, &newest[service]);
+                     herd_draw(&random) % 100 < 60, &newest[service]);
     }
     line_close(&line);
 }
@@ -144,7 +134,7 @@ work_by_library(unsigned index)
         struct breaker_permit permit;
         char name[32];
         snprintf(name, sizeof(name), "load-%u",
-                 (unsigned)(draw(&random) % run.services));
+                 (unsigned)(herd_draw(&random) % run.services));
         int64_t began_ns = herd_now_ns();
         enum breaker_verdict verdict = breaker_acquire_name(b, name, &permit);
         note_time(&tally->worst_us, began_ns);
@@ -153,8 +143,8 @@ work_by_library(unsigned index)
         if (verdict == BREAKER_ALLOWED) {
             began_ns = herd_now_ns();
             breaker_report(&permit,
-                           draw(&random) % 100 < 60 ? BREAKER_FAILURE
-                                                    : BREAKER_SUCCESS,
+                           herd_draw(&random) % 100 < 60 ? BREAKER_FAILURE
+                                                         : BREAKER_SUCCESS,
                            1000);
             note_time(&tally->worst_us, began_ns);
         }

@@ -63,16 +63,6 @@ struct worker {
     unsigned reports;
 };
 
-/* splitmix64 (Vigna 2015). */
-static uint64_t
-draw(uint64_t *state)
-{
-    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
-}
-
 static bool
 is_story(const char *name)
 {
@@ -102,14 +92,14 @@ name_of(unsigned service, char name[32])
 static void
 tell(struct worker *w)
 {
-    unsigned service = (unsigned)(draw(&w->random) % SERVICES);
-    unsigned kind = (unsigned)(draw(&w->random) % (UINT64_C(2) * KINDS));
+    unsigned service = (unsigned)(herd_draw(&w->random) % SERVICES);
+    unsigned kind = (unsigned)(herd_draw(&w->random) % (UINT64_C(2) * KINDS));
     kind = kind < KINDS ? kind : 0; /* most go well */
     struct breaker_permit permit;
     struct breaker_details details = BREAKER_DETAILS_INIT;
     char name[32];
     name_of(service, name);
-    uint64_t way = draw(&w->random) % 16;
+    uint64_t way = herd_draw(&w->random) % 16;
     struct breaker_service *s = breaker_service(w->b, name);
     enum breaker_verdict verdict =
         way < 4 ? breaker_begin(s, &permit) : breaker_acquire(s, &permit);
@@ -144,7 +134,8 @@ tell_all(struct worker *w)
         tell(w);
         if (!run.is_burst)
             herd_sleep_until(herd_now_ns() +
-                             (int64_t)(draw(&w->random) % 100) * NS_PER_US);
+                             (int64_t)(herd_draw(&w->random) % 100) *
+                                 NS_PER_US);
     }
 }
 
@@ -162,7 +153,7 @@ tell_by_threads(struct worker *w, unsigned count)
     struct worker workers[THREADS];
     for (unsigned i = 0; i < count; i++) {
         workers[i] = *w;
-        workers[i].random = draw(&w->random);
+        workers[i].random = herd_draw(&w->random);
         if (pthread_create(&threads[i], NULL, run_thread, &workers[i]) != 0)
             herd_fail("no thread");
     }
@@ -175,7 +166,7 @@ tell_by_threads(struct worker *w, unsigned count)
 static void
 be_killed(struct worker *w)
 {
-    if (draw(&w->random) % 2 == 0)
+    if (herd_draw(&w->random) % 2 == 0)
         tell_by_threads(w, THREADS);
     tell_all(w);
     raise(SIGKILL);
@@ -186,7 +177,7 @@ live_in_threads(struct worker *w)
 {
     w->reports = w->reports / 10 + 1;
     for (unsigned i = 0; i < 10; i++)
-        tell_by_threads(w, 1 + (unsigned)(draw(&w->random) % THREADS));
+        tell_by_threads(w, 1 + (unsigned)(herd_draw(&w->random) % THREADS));
     raise(SIGKILL);
 }
 
@@ -219,7 +210,7 @@ static void
 live(uint64_t seed)
 {
     struct worker w = {.b = open_handle(), .random = seed};
-    w.reports = 1 + (unsigned)(draw(&w.random) % run.reports);
+    w.reports = 1 + (unsigned)(herd_draw(&w.random) % run.reports);
     if (is_story("killed"))
         be_killed(&w);
     else if (is_story("threads"))
@@ -236,7 +227,7 @@ static void
 strike(pid_t pid, uint64_t *random)
 {
     herd_sleep_until(herd_now_ns() +
-                     (int64_t)(5 + draw(random) % 30) * NS_PER_MS);
+                     (int64_t)(5 + herd_draw(random) % 30) * NS_PER_MS);
     kill(pid, SIGKILL);
 }
 
@@ -246,7 +237,7 @@ lead_lives(unsigned index, void *context)
     (void)context;
     uint64_t random = index + 1;
     for (unsigned i = 0; i < run.lives; i++) {
-        uint64_t seed = draw(&random);
+        uint64_t seed = herd_draw(&random);
         int status = 0;
         pid_t pid = fork();
         if (pid == 0) {
@@ -329,7 +320,7 @@ report(struct breaker *b, struct breaker_service *s, uint64_t *random,
 {
     struct breaker_details details = BREAKER_DETAILS_INIT;
     struct breaker_permit permit;
-    uint64_t way = draw(random) % 8;
+    uint64_t way = herd_draw(random) % 8;
     (void)b;
     if (way == 0) {
         breaker_report_service(s, outcome, &details);
@@ -357,12 +348,12 @@ keep_order(unsigned index, void *context)
     snprintf(name, sizeof(name), "row-%u", index);
     struct breaker_service *s = breaker_service(b, name);
     for (unsigned i = 0; i < run.reports; i++) {
-        for (uint64_t k = draw(&random) % 5; k > 0; k--)
+        for (uint64_t k = herd_draw(&random) % 5; k > 0; k--)
             report(b, s, &random, BREAKER_FAILURE);
         report(b, s, &random, BREAKER_SUCCESS);
         if (index % 2 == 0)
             herd_sleep_until(herd_now_ns() +
-                             (int64_t)(draw(&random) % 300) * NS_PER_US);
+                             (int64_t)(herd_draw(&random) % 300) * NS_PER_US);
     }
     breaker_close(&b);
 }

@@ -56,6 +56,8 @@ bool line_says(const char *answer, const char *words);
  * answer. */
 bool line_allows(const char *answer, uint64_t *permit, uint64_t *generation);
 
+/* A random number (splitmix64, Vigna 2015); `state` begins as any. */
+uint64_t herd_draw(uint64_t *state);
 /* The number behind "key": in a document, or a failure. */
 uint64_t herd_number(const char *document, const char *key);
 /* The value behind --name, or `otherwise`. */

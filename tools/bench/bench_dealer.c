@@ -15,7 +15,6 @@
 #define WAIT_MS 10000
 #define LINE_SIZE 128
 #define LINES_MAX 10000
-#define SAMPLES_MAX 100000
 /* The most lines a message may carry. */
 #define MESSAGE_LINES 1000
 
@@ -85,34 +84,26 @@ hear(void)
     return frame[0] == 'D' || frame[0] == 'E' ? 0 : frames;
 }
 
-/* trip COUNT [PAUSE_US]: the median of round trips of ACQUIRE, with the id of
- * eight octets that libbreaker sends. */
+/* With an id of eight octets, as libbreaker sends. */
+static bool
+trip(struct player_told *told)
+{
+    static uint64_t id;
+
+    id++;
+    zmq_send(dealer, &id, sizeof id, ZMQ_SNDMORE);
+    zmq_send(dealer, "", 0, ZMQ_SNDMORE);
+    return (put_line(0, false) && hear() == 3) ||
+           player_fail(told, "no answer, or a refusal");
+}
+
+/* trip COUNT [PAUSE_US]: the median of round trips of ACQUIRE. */
 static bool
 play_trip(const struct player_order *order, struct player_told *told)
 {
-    static int64_t took_ns[SAMPLES_MAX];
-    int64_t pause_ns = (int64_t)player_number(order, 0, 0) * 1000;
-    size_t count =
-        order->count < SAMPLES_MAX ? (size_t)order->count : SAMPLES_MAX;
-
     prepare("ACQUIRE", 0);
-    player_begin(told);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t id = i;
-        int64_t began_ns;
-
-        if (pause_ns > 0)
-            player_pause_ns(pause_ns);
-        began_ns = player_clock_ns();
-        zmq_send(dealer, &id, sizeof id, ZMQ_SNDMORE);
-        zmq_send(dealer, "", 0, ZMQ_SNDMORE);
-        if (!put_line(0, false) || hear() != 3)
-            return player_fail(told, "no answer, or a refusal");
-        took_ns[i] = player_clock_ns() - began_ns;
-    }
-    player_end(told, count);
-    told->ns = player_share(took_ns, count, 0.5) * (int64_t)count;
-    return true;
+    return player_median(told, order->count,
+                         (int64_t)player_number(order, 0, 0) * 1000, trip);
 }
 
 /* flow COUNT [WINDOW [SERVICES]]: so many ACQUIREs under way at once. */

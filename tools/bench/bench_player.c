@@ -92,6 +92,30 @@ player_share(int64_t *values, size_t count, double share)
     return values[(size_t)(share * (double)(count - 1))];
 }
 
+bool
+player_median(struct player_told *told, uint64_t count, int64_t pause_ns,
+              bool (*once)(struct player_told *told))
+{
+    static int64_t took_ns[PLAYER_SAMPLES_MAX];
+
+    if (count > PLAYER_SAMPLES_MAX)
+        count = PLAYER_SAMPLES_MAX;
+    player_begin(told);
+    for (uint64_t i = 0; i < count; i++) {
+        int64_t began_ns;
+
+        if (pause_ns > 0)
+            player_pause_ns(pause_ns);
+        began_ns = player_clock_ns();
+        if (!once(told))
+            return false;
+        took_ns[i] = player_clock_ns() - began_ns;
+    }
+    player_end(told, count);
+    told->ns = player_share(took_ns, (size_t)count, 0.5) * (int64_t)count;
+    return true;
+}
+
 /* ---- orders in, answers out ---- */
 
 static void

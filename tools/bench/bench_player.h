@@ -62,6 +62,12 @@ void player_pause_ns(int64_t ns);
 void player_begin(struct player_told *told);
 void player_end(struct player_told *told, uint64_t ops);
 
+/* The block is the median of single ones, PLAYER_SAMPLES_MAX at most, with a pause
+ * before each. `once` fails as a block does. */
+#define PLAYER_SAMPLES_MAX 100000
+bool player_median(struct player_told *told, uint64_t count, int64_t pause_ns,
+                   bool (*once)(struct player_told *told));
+
 /* A value below which `share` of them lie; sorts them. 0 for none. */
 int64_t player_share(int64_t *values, size_t count, double share);
 

@@ -5,8 +5,6 @@
 #include "tools/bench/bench_worker.h"
 #include <stdio.h>
 
-#define SAMPLES_MAX 100000
-
 static bool
 is_from(const struct breaker_permit *permit, enum breaker_source source,
         struct player_told *told)
@@ -127,31 +125,21 @@ worker_play_report(const struct player_order *order, struct player_told *told)
     return true;
 }
 
+static bool
+ask(struct player_told *told)
+{
+    struct breaker_permit permit = {0};
+
+    breaker_acquire(worker_next(), &permit);
+    return is_from(&permit, BREAKER_BY_DAEMON, told);
+}
+
 /* ask COUNT [PAUSE_US]: the median of round trips. */
 bool
 worker_play_ask(const struct player_order *order, struct player_told *told)
 {
-    static int64_t took_ns[SAMPLES_MAX];
-    int64_t pause_ns = (int64_t)player_number(order, 0, 0) * 1000;
-    size_t count =
-        order->count < SAMPLES_MAX ? (size_t)order->count : SAMPLES_MAX;
-    struct breaker_permit permit = {0};
-
     if (!worker_choose(0))
         return player_fail(told, breaker_error_text());
-    player_begin(told);
-    for (size_t i = 0; i < count; i++) {
-        int64_t began_ns;
-
-        if (pause_ns > 0)
-            player_pause_ns(pause_ns);
-        began_ns = player_clock_ns();
-        breaker_acquire(worker_next(), &permit);
-        took_ns[i] = player_clock_ns() - began_ns;
-        if (!is_from(&permit, BREAKER_BY_DAEMON, told))
-            return false;
-    }
-    player_end(told, count);
-    told->ns = player_share(took_ns, count, 0.5) * (int64_t)count;
-    return true;
+    return player_median(told, order->count,
+                         (int64_t)player_number(order, 0, 0) * 1000, ask);
 }

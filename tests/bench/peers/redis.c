@@ -11,7 +11,6 @@
 #include <string.h>
 #include <time.h>
 
-#define SAMPLES_MAX 100000
 #define SHA_SIZE 41
 #define WAIT_S 10
 
@@ -61,30 +60,20 @@ is_allow(redisReply *reply)
     return is;
 }
 
+static bool
+trip(struct player_told *told)
+{
+    return is_allow(redisCommand(redis, "EVALSHA %s 1 bench %lld", sha,
+                                 (long long)player_clock_ns())) ||
+           player_fail(told, "redis denied or failed");
+}
+
 /* The median of single round trips. */
 static bool
 play_trip(const struct player_order *order, struct player_told *told)
 {
-    static int64_t took_ns[SAMPLES_MAX];
-    int64_t pause_ns = (int64_t)player_number(order, 0, 0) * 1000;
-    size_t count =
-        order->count < SAMPLES_MAX ? (size_t)order->count : SAMPLES_MAX;
-
-    player_begin(told);
-    for (size_t i = 0; i < count; i++) {
-        int64_t began_ns;
-
-        if (pause_ns > 0)
-            player_pause_ns(pause_ns);
-        began_ns = player_clock_ns();
-        if (!is_allow(redisCommand(redis, "EVALSHA %s 1 bench %lld", sha,
-                                   (long long)began_ns)))
-            return player_fail(told, "redis denied or failed");
-        took_ns[i] = player_clock_ns() - began_ns;
-    }
-    player_end(told, count);
-    told->ns = player_share(took_ns, count, 0.5) * (int64_t)count;
-    return true;
+    return player_median(told, order->count,
+                         (int64_t)player_number(order, 0, 0) * 1000, trip);
 }
 
 /* So many under way at once. */

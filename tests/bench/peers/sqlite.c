@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define SAMPLES_MAX 100000
 #define BUSY_MS 1000
 #define TRIES 100
 #define PAUSE_NS 10000000
@@ -92,38 +91,29 @@ commit_alone(void)
     return step(begin) && step(write_row) && step(commit);
 }
 
-/* The median of single ones: now and then one copies the log back. */
 static bool
-play(const struct player_order *order, struct player_told *told,
-     bool (*one)(void))
+decide_once(struct player_told *told)
 {
-    static int64_t took_ns[SAMPLES_MAX];
-    size_t count =
-        order->count < SAMPLES_MAX ? (size_t)order->count : SAMPLES_MAX;
-
-    player_begin(told);
-    for (size_t i = 0; i < count; i++) {
-        int64_t began_ns = player_clock_ns();
-
-        if (!one())
-            return player_fail(told, sqlite3_errmsg(db));
-        took_ns[i] = player_clock_ns() - began_ns;
-    }
-    player_end(told, count);
-    told->ns = player_share(took_ns, count, 0.5) * (int64_t)count;
-    return true;
+    return decide() || player_fail(told, sqlite3_errmsg(db));
 }
 
 static bool
+commit_once(struct player_told *told)
+{
+    return commit_alone() || player_fail(told, sqlite3_errmsg(db));
+}
+
+/* The median of single ones: now and then one copies the log back. */
+static bool
 play_decide(const struct player_order *order, struct player_told *told)
 {
-    return play(order, told, decide);
+    return player_median(told, order->count, 0, decide_once);
 }
 
 static bool
 play_commit(const struct player_order *order, struct player_told *told)
 {
-    return play(order, told, commit_alone);
+    return player_median(told, order->count, 0, commit_once);
 }
 
 int
