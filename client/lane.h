@@ -21,7 +21,7 @@
 
 #define LANE_CHUNK 64 /* services */
 #define LANE_CHUNKS (BREAKER_SERVICES_MAX / LANE_CHUNK)
-/* Rings of one process; further threads send what they have to tell. */
+/* Rings of one handle; further threads send what they have to tell. */
 #define LANE_RINGS 64
 
 /* What the thread knows of a service: one cache line. */

@@ -189,7 +189,7 @@ static const struct metrics_family families[] = {
     {"breakerd_leases_limit", GAUGE, DAEMON, WHOLE, NULL, leases_limit, NULL,
      "Permits and retry tokens that may be out."},
     {"breakerd_connections", GAUGE, LIFE, WHOLE, NULL, connections, NULL,
-     "Connections open, of all three sockets."},
+     "Connections open, of all sockets but ring.sock."},
     {"breakerd_connections_refused_total", COUNTER, DAEMON, WHOLE, NULL,
      connections_refused, NULL, "Connections refused for being too many."},
     {"breakerd_connections_cut_total", COUNTER, DAEMON, WHOLE, NULL,
