@@ -55,7 +55,7 @@ leave(void *first)
         /* Pairs with the acquire in take_free: what it wrote is there. */
         if (!atomic_compare_exchange_strong_explicit(
                 &lane->state, &held, LANE_FREE, memory_order_release,
-                memory_order_relaxed))
+                memory_order_acquire))
             free_lane(lane);
         lane = next;
     }
@@ -72,12 +72,14 @@ make_key(void)
 static void
 sweep(void)
 {
+    struct lane *first = lane_thread.first;
     struct lane **at = &lane_thread.first;
 
     while (*at != NULL) {
         struct lane *lane = *at;
 
-        if (atomic_load_explicit(&lane->state, memory_order_relaxed) !=
+        /* Pairs with the release in lanes_fini: it is done with it. */
+        if (atomic_load_explicit(&lane->state, memory_order_acquire) !=
             LANE_ORPHAN) {
             at = &lane->next_mine;
             continue;
@@ -85,7 +87,7 @@ sweep(void)
         *at = lane->next_mine;
         free_lane(lane);
     }
-    if (has_key)
+    if (lane_thread.first != first)
         (void)pthread_setspecific(key, lane_thread.first);
 }
 
@@ -149,13 +151,16 @@ make(struct breaker *b, struct lanes *lanes)
     return lane;
 }
 
-static struct lane *
-find_mine(uint64_t serial)
+struct lane *
+lane_find(uint64_t serial)
 {
     for (struct lane *lane = lane_thread.first; lane != NULL;
          lane = lane->next_mine) {
-        if (lane->serial == serial)
+        if (lane->serial == serial) {
+            lane_thread.serial = serial;
+            lane_thread.lane = lane;
             return lane;
+        }
     }
     return NULL;
 }
@@ -168,24 +173,19 @@ lane_get(struct breaker *b)
 
     if (lane != NULL)
         return lane;
-    lane = find_mine(b->serial);
-    if (lane == NULL) {
-        (void)pthread_once(&once, make_key);
-        if (!has_key)
-            return NULL; /* its end would not be noticed */
-        sweep();
-        lane = take_free(lanes);
-        if (lane == NULL)
-            lane = make(b, lanes);
-        if (lane == NULL)
-            return NULL;
-        lane->next_mine = lane_thread.first;
-        lane_thread.first = lane;
-        (void)pthread_setspecific(key, lane_thread.first);
-    }
-    lane_thread.serial = b->serial;
-    lane_thread.lane = lane;
-    return lane;
+    (void)pthread_once(&once, make_key);
+    if (!has_key)
+        return NULL; /* its end would not be noticed */
+    sweep();
+    lane = take_free(lanes);
+    if (lane == NULL)
+        lane = make(b, lanes);
+    if (lane == NULL)
+        return NULL;
+    lane->next_mine = lane_thread.first;
+    lane_thread.first = lane;
+    (void)pthread_setspecific(key, lane_thread.first);
+    return lane_find(b->serial);
 }
 
 /* ---- what it knows ---- */
@@ -208,9 +208,10 @@ forget_places(struct lane *lane)
 void
 lane_follow(struct lane *lane, struct view *view)
 {
-    if (view != lane->view) {
+    if (view->serial != lane->view_serial) {
         forget_places(lane);
         lane->view = view;
+        lane->view_serial = view->serial;
     }
 }
 
@@ -278,7 +279,8 @@ lane_place(struct lane *lane, struct breaker_service *s)
     if (slot == BK_NO_SLOT || !bk_segment_read(&view->segment, slot, &record) ||
         strcmp(record.name, s->name) != 0)
         return NULL;
-    entry->service = s;
+    if (entry->service == NULL)
+        entry->service = s;
     entry->slot = slot;
     entry->incarnation = (uint8_t)record.incarnation;
     entry->until_ns = 0;

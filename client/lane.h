@@ -53,6 +53,7 @@ struct lane {
     uint64_t tick_count; /* the stopwatch then */
     uint64_t tick_span;  /* for how many counts that will do */
     struct view *view;
+    uint32_t view_serial; /* another view may lie at the same address */
     struct bk_ring *ring; /* NULL: what is told is sent */
     uint64_t head;
     uint64_t look_at; /* when head comes here, how much room is there? */
@@ -90,6 +91,8 @@ struct breaker;
 
 /* A number for a handle in this process that no other ever had here. */
 uint64_t lane_serial(void);
+/* This thread's of a handle that it did not use last, if it has one. */
+struct lane *lane_find(uint64_t serial);
 /* This thread's, made at need; NULL: no memory. */
 struct lane *lane_get(struct breaker *b);
 /* Lets go what belongs to the handle; no thread uses it any more. */
@@ -110,11 +113,11 @@ void lane_learn(struct breaker *b, struct breaker_service *s,
 /* Moves what threads counted for themselves to the services' own counters. */
 void lanes_collect(struct lanes *lanes);
 
-/* NULL: it has none yet, or used another handle last. */
+/* This thread's, if it has one: NULL else. */
 static inline struct lane *
 lane_mine(uint64_t serial)
 {
-    return lane_thread.serial == serial ? lane_thread.lane : NULL;
+    return lane_thread.serial == serial ? lane_thread.lane : lane_find(serial);
 }
 
 static inline struct lane_entry *

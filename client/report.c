@@ -67,6 +67,7 @@ report_locally(struct breaker *b, const struct told *item)
 static int
 keep(struct breaker *b, const struct told *item)
 {
+    ring_note_sent(b);
     session_keep(b, item);
     return BREAKER_DONE;
 }
@@ -75,8 +76,10 @@ keep(struct breaker *b, const struct told *item)
 static bool
 take_up(struct breaker *b, const struct told *item, int *answer)
 {
-    enum session_told told = session_tell(b, item);
+    enum session_told told;
 
+    ring_note_sent(b);
+    told = session_tell(b, item);
     *answer = told == SESSION_QUEUED ? BREAKER_QUEUED : BREAKER_DONE;
     return told != SESSION_SPEECHLESS;
 }

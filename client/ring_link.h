@@ -2,7 +2,7 @@
 #define CLIENT_RING_LINK_H
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The connection to ring.sock: one a process, by which the rings of its threads are
+ * The connection to ring.sock: one a handle, by which the rings of its threads are
  * handed over, and the bell. Nothing is ever waited for. */
 #include "client/attach.h"
 #include "core/ring.h"

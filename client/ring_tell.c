@@ -88,11 +88,11 @@ is_let_go(const struct lane *lane)
 /* A connection that ended at our end: the daemon takes what there is, but when? One
  * that is stopped does so when it goes on. */
 static bool
-has_been_let_go(const struct lane *lane)
+has_been_let_go(const struct breaker *b, const struct lane *lane)
 {
     int64_t end_ns = clock_mono_ns() + TAKE_UP_NS;
 
-    while (!is_let_go(lane) && clock_mono_ns() < end_ns)
+    while (!b->tells_later && !is_let_go(lane) && clock_mono_ns() < end_ns)
         look_again_soon();
     return is_let_go(lane);
 }
@@ -102,7 +102,7 @@ give_up(struct breaker *b, struct lane *lane, enum ring_bell why)
 {
     if (lane->ring == NULL)
         return;
-    if (why != RING_CUT || has_been_let_go(lane))
+    if (why != RING_CUT || has_been_let_go(b, lane))
         send_rest(b, lane);
     ring_unmap(&lane->ring);
     atomic_fetch_sub_explicit(&client_world(b)->lanes.rings, 1,
@@ -249,15 +249,16 @@ ring_tell_success(struct breaker_permit *permit, int64_t latency_us)
     struct lane *lane;
 
     if (permit->is_settled != 0 || permit->verdict != BREAKER_ALLOWED ||
-        permit->id != 0 || latency_us > LATENCY_MAX_US ||
-        !fork_page_is_ready(b->page))
+        permit->source == BREAKER_BY_NOBODY || permit->id != 0 ||
+        latency_us > LATENCY_MAX_US || !fork_page_is_ready(b->page))
         return false;
     lane = lane_mine(b->serial);
     if (lane == NULL || lane->ring == NULL || lane->home != permit->home)
         return false;
     view = client_view(b);
     entry = lane_entry(lane, s->index);
-    if (view != lane->view || entry == NULL || entry->word == NULL ||
+    if (view == NULL || view->serial != lane->view_serial || entry == NULL ||
+        entry->word == NULL ||
         bk_verdict_incarnation(atomic_load_explicit(
             entry->word, memory_order_relaxed)) != entry->incarnation ||
         client_outage(client_world(b)) != OUTAGE_NONE ||
@@ -326,8 +327,8 @@ ring_await(struct breaker *b, int64_t end_ns)
 {
     struct lane *lane = lane_mine(b->serial);
 
-    if (lane == NULL || !lane->is_new)
-        return;
+    if (lane == NULL || !lane->is_new || lane->head == 0)
+        return; /* nothing in it that could be overtaken */
     lane->is_new = false;
     if (b->tells_later || lane->ring == NULL)
         return;
@@ -350,6 +351,11 @@ ring_rescue(struct breaker *b)
 {
     struct lane *lane = atomic_load_explicit(&client_world(b)->lanes.first,
                                              memory_order_acquire);
+    struct view *view = client_view(b);
+    uint64_t epoch = view == NULL
+                         ? 0
+                         : atomic_load_explicit(&view->segment.header->epoch,
+                                                memory_order_relaxed);
 
     for (; lane != NULL; lane = lane->next) {
         if (lane->ring != NULL &&
@@ -357,8 +363,8 @@ ring_rescue(struct breaker *b)
             enum ring_bell bell =
                 ring_link_bell(&client_world(b)->ring_link, lane->link_serial);
 
-            if (bell == RING_GONE)
-                give_up(b, lane, bell);
+            if (bell == RING_GONE || (epoch != 0 && epoch != lane->epoch))
+                give_up(b, lane, RING_GONE);
         }
     }
 }

@@ -11,7 +11,7 @@
 #define SPAN_NS (500 * BK_NS_PER_MS)
 /* A look at both that took longer was interrupted. */
 #define LOOK_COUNTS 20000
-/* Below a count a nanosecond and above ten the rate would be no processor's. */
+/* Of more than 16 GHz or less than 4 MHz there is no counter. */
 #define RATE_MIN (UINT64_C(1) << 28)
 #define RATE_MAX (UINT64_C(1) << 40)
 
@@ -23,7 +23,7 @@ static int64_t base_ns;
 
 /* The same at any speed and on every core. */
 static bool
-has_counter(void)
+find_counter(void)
 {
 #if defined(__x86_64__)
     unsigned a;
@@ -39,11 +39,25 @@ has_counter(void)
 #endif
 }
 
+/* To ask the processor costs microseconds in a virtual machine: once. */
+static bool
+has_counter(void)
+{
+    static _Atomic int known; /* 1: yes, 2: no */
+    int is = atomic_load_explicit(&known, memory_order_relaxed);
+
+    if (is == 0) {
+        is = find_counter() ? 1 : 2;
+        atomic_store_explicit(&known, is, memory_order_relaxed);
+    }
+    return is == 1;
+}
+
 static void
 measure(int64_t now_ns, uint64_t count)
 {
     double us = (double)(now_ns - base_ns) / BK_NS_PER_US;
-    double rate = us * 4398046511104.0 / (double)(count - base_count);
+    double rate = us / STOPWATCH_SCALE / (double)(count - base_count);
 
     if (rate > (double)RATE_MIN && rate < (double)RATE_MAX)
         atomic_store_explicit(&stopwatch_rate, (uint64_t)rate,
@@ -57,14 +71,14 @@ stopwatch_tend(void)
     uint64_t after;
     int64_t now_ns;
 
-    if (atomic_flag_test_and_set_explicit(&is_tended, memory_order_acquire))
+    if (!has_counter() ||
+        atomic_flag_test_and_set_explicit(&is_tended, memory_order_acquire))
         return;
     before = stopwatch_count();
     now_ns = clock_mono_ns();
     after = stopwatch_count();
     if (after - before < LOOK_COUNTS &&
-        now_ns - base_ns >= (stopwatch_runs() ? SPAN_NS : FIRST_NS) &&
-        has_counter()) {
+        now_ns - base_ns >= (stopwatch_runs() ? SPAN_NS : FIRST_NS)) {
         if (base_ns != 0 && before > base_count)
             measure(now_ns, before);
         base_ns = now_ns;
@@ -89,7 +103,6 @@ int64_t
 stopwatch_stop(const uint64_t began[2])
 {
     uint64_t rate = atomic_load_explicit(&stopwatch_rate, memory_order_relaxed);
-    uint64_t counts;
     int64_t us;
 
     if (began[1] == STOPWATCH_CLOCK) {
@@ -98,10 +111,5 @@ stopwatch_stop(const uint64_t began[2])
     }
     if (began[1] != STOPWATCH_COUNTER || rate == 0)
         return -1;
-    counts = stopwatch_count() - began[0];
-    if (counts < STOPWATCH_COUNTS_MAX)
-        return stopwatch_us(counts, rate);
-    /* Hours: half a millisecond will do. Beyond any: the counter went back. */
-    us = (int64_t)((counts >> 20) * rate >> 22);
-    return counts >> 20 < UINT64_C(1) << 33 ? us : -1;
+    return stopwatch_us(stopwatch_count() - began[0], rate);
 }

@@ -17,6 +17,8 @@
  * and then; it stands alone, so relaxed. */
 extern _Atomic uint64_t stopwatch_rate __attribute__((visibility("hidden")));
 
+#define STOPWATCH_SCALE (1.0 / 4398046511104.0) /* 2^-42 */
+
 enum stopwatch_kind { STOPWATCH_NONE, STOPWATCH_COUNTER, STOPWATCH_CLOCK };
 
 /* Measures the rate when it is time to. Cheap when it is not. */
@@ -47,13 +49,15 @@ stopwatch_count(void)
 #endif
 }
 
-/* Of up to an hour; the quotient is exact to half a microsecond. */
+/* By the counter's own fineness, whatever it is; -1: it went back. */
 static inline int64_t
 stopwatch_us(uint64_t counts, uint64_t rate)
 {
-    return (int64_t)((counts >> 10) * rate >> 32);
+    if (counts >> 62 != 0)
+        return -1;
+    return (int64_t)((double)(int64_t)counts * (double)(int64_t)rate *
+                     STOPWATCH_SCALE);
 }
-#define STOPWATCH_COUNTS_MAX (UINT64_C(1) << 43)
 
 /* Counts in so many microseconds. */
 static inline uint64_t
