@@ -183,6 +183,13 @@ door_of(int listening)
     return -1;
 }
 
+static bool
+is_shortage(int number)
+{
+    return number == EMFILE || number == ENFILE || number == ENOBUFS ||
+           number == ENOMEM;
+}
+
 /* These replace libc's for the whole program, libzmq included. The names are given
  * to the linker only: to the compiler they are glibc's, with types of its own. */
 pid_t gate_getpid(void) __asm__("getpid");
@@ -198,7 +205,14 @@ gate_accept4(int listening, struct sockaddr *restrict address,
     int fd = (int)syscall(SYS_accept4, listening, address, size, flags);
     int number = errno;
     int door = door_of(listening);
-    if (door < 0) {
+    if (door < 0) { /* ring.sock: its loop would spin likewise */
+        if (fd < 0 && is_shortage(number)) {
+            pthread_mutex_lock(&lock);
+            hang_up(listening);
+            pthread_mutex_unlock(&lock);
+            number = EAGAIN;
+        }
+        errno = number;
         return fd;
     }
     pthread_mutex_lock(&lock);

@@ -78,7 +78,8 @@ hash(const char *address)
     return h ^ (h >> 16);
 }
 
-/* A pid that comes back begins without a name. */
+/* For display. Of two whose place is the same the later has it, until the other says
+ * HELLO again; a pid that comes back may find the name of its last life till then. */
 static char *
 name_of(struct peers *p, uint32_t pid)
 {

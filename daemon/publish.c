@@ -13,6 +13,13 @@
 
 #define FILE_NAME "breakerd.shm"
 
+/* Of a record that may wait. */
+enum late {
+    NOT_LATE,
+    LISTED, /* it waited, and was published meanwhile with its verdict */
+    LATE
+};
+
 struct publish {
     struct bk_segment segment;
     void *map;
@@ -22,7 +29,7 @@ struct publish {
     uint64_t policy_edition; /* as published */
     uint32_t *late;          /* slots whose records wait */
     uint32_t late_count;
-    uint8_t *is_late; /* an octet a slot */
+    uint8_t *is_late; /* enum late of a slot */
     int64_t late_ns;  /* not before this, unless promised */
     bool is_running;
     char path[PATH_MAX];
@@ -418,11 +425,14 @@ put_service(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
     uint64_t shown =
         atomic_load_explicit(&s->words[slot], memory_order_relaxed);
     if (word == shown && word != 0) {
-        if (!p->is_late[slot]) {
-            p->is_late[slot] = 1;
+        if (p->is_late[slot] == NOT_LATE) {
             p->late[p->late_count++] = slot;
         }
+        p->is_late[slot] = LATE;
         return;
+    }
+    if (p->is_late[slot] == LATE) {
+        p->is_late[slot] = LISTED;
     }
     bk_segment_put_service(s, fleet, slot);
     if (bk_segment_put_word(s, slot, word)) {
@@ -443,8 +453,10 @@ publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
     }
     for (uint32_t i = 0; i < p->late_count; i++) {
         uint32_t slot = p->late[i];
-        p->is_late[slot] = 0;
-        bk_segment_put_service(&p->segment, fleet, slot);
+        if (p->is_late[slot] == LATE) {
+            bk_segment_put_service(&p->segment, fleet, slot);
+        }
+        p->is_late[slot] = NOT_LATE;
     }
     p->late_count = 0;
     int64_t to_ns = clock_boot_ns();
@@ -472,7 +484,8 @@ publish_sync(struct publish *p, struct bk_fleet *fleet,
     while ((slot = bk_fleet_next_dirty_lease(fleet)) != BK_NO_SLOT) {
         bk_segment_put_lease(s, fleet, slot);
     }
-    if (p->policy_edition != bk_fleet_policy_edition(fleet)) {
+    bool is_policy_new = p->policy_edition != bk_fleet_policy_edition(fleet);
+    if (is_policy_new) {
         p->policy_edition = bk_fleet_policy_edition(fleet);
         bk_segment_put_policies(s, fleet);
     }
@@ -481,6 +494,9 @@ publish_sync(struct publish *p, struct bk_fleet *fleet,
         if (changed != NULL) {
             changed(context, slot);
         }
+    }
+    if (is_policy_new) { /* a record that waits names a policy's old place */
+        publish_rest(p, fleet, true);
     }
     atomic_store_explicit(&h->service_count, bk_fleet_count(fleet),
                           memory_order_relaxed);

@@ -11,6 +11,8 @@
 #define SOCKET_NAME "ring.sock"
 /* Items taken in one turn. */
 #define TURN_ITEMS 4096
+/* With those of processes whose lines are carried out: then it is another's turn. */
+#define TURN_MUCH 16384
 /* Descriptors that are left for everything else when there are few. */
 #define FD_SPARE 64
 /* A ring that was silent for so long is not looked at any more. */
@@ -93,6 +95,7 @@ let_sleep(struct rings *r, int64_t now_ns)
 void
 rings_turn(struct rings *r, int64_t now_ns, bool rang)
 {
+    r->turn_items = r->stats.items;
     if (rang) {
         rings_listen(r, now_ns);
     }
@@ -101,6 +104,12 @@ rings_turn(struct rings *r, int64_t now_ns, bool rang)
         r->has_more = look(r, now_ns);
         let_sleep(r, now_ns);
     }
+}
+
+bool
+rings_took_much(const struct rings *r)
+{
+    return r->stats.items - r->turn_items > TURN_MUCH;
 }
 
 bool

@@ -36,6 +36,8 @@ int64_t rings_deadline(const struct rings *r);
 /* All that this process has written by now: before a line of its own is carried
  * out, and when it has died. */
 void rings_take_of(struct rings *r, int64_t now_ns, uint32_t pid);
+/* So much was taken since the turn began that the next one should. */
+bool rings_took_much(const struct rings *r);
 /* It is dead: takes what it left, and lets its rings go. */
 void rings_bury(struct rings *r, int64_t now_ns, uint32_t pid);
 void rings_stats(const struct rings *r, struct rings_stats *out);

@@ -55,6 +55,7 @@ struct rings {
     uint32_t active_count;
     uint32_t *turn; /* those whose items are taken just now */
     uint32_t turn_count;
+    uint64_t turn_items; /* taken when the turn began */
     int64_t looked_ns;
     bool has_more; /* the last turn left something */
     struct rings_stats stats;

@@ -275,7 +275,9 @@ router_has_more(const struct router *r)
 static void
 take_messages(struct router *r, unsigned door, int64_t now_ns, unsigned most)
 {
-    for (unsigned n = 0; r->may_have[door] && n < most; n++) {
+    for (unsigned n = 0; r->may_have[door] && n < most &&
+                         (n == 0 || !rings_took_much(r->commands->rings));
+         n++) {
         r->may_have[door] = take_message(r, door, now_ns);
         if (is_full(r) || !r->may_have[door] || (n == 0 && r->held > 0)) {
             answer(r);

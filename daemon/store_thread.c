@@ -263,7 +263,8 @@ try_to_write(struct store *s)
 }
 
 /* A damage that reading everything did not meet: what the file should hold is put
- * again, into a new one. After the first commit, so that nobody waits for it at the
+ * again, and goes into a new one when it comes: an empty one would be in its place
+ * till then. After the first commit, so that nobody waits for it at the
  * start. */
 static void
 look_through(struct store *s)
@@ -278,7 +279,7 @@ look_through(struct store *s)
     s->is_looked_through = true;
     if (store_file_check(&s->file, &error) == STORE_BROKEN) {
         condemn(s, &error);
-        try_to_write(s);
+        ask_for_rebuild(s);
     }
 }
 
@@ -373,7 +374,8 @@ store_thread_run(void *store)
         if (due_ns(s) <= clock_mono_ns() ||
             (is_stopping && store_box_count(&s->work) > 0)) {
             try_to_write(s);
-            look_through(s);
+            if (!is_stopping)
+                look_through(s);
         }
         while (has_room_for_history(s) && store_box_take_ask(&s->work, &ask))
             answer(s, &ask);
