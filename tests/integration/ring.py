@@ -100,8 +100,10 @@ class Ring:
         return struct.unpack_from("@Q", self.map, offset)[0]
 
     def set_word(self, offset, value):
-        # Native: one store, where the other ways write octet by octet.
-        struct.pack_into("@Q", self.map, offset, value & (1 << 64) - 1)
+        # One store. struct.pack_into clears the place before it writes there, and a
+        # head of zero, if the daemon reads it at that moment, is out of bounds.
+        with memoryview(self.map) as octets, octets.cast("Q") as words:
+            words[offset // 8] = value & (1 << 64) - 1
 
     @property
     def tail(self):
