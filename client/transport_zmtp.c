@@ -7,8 +7,8 @@
 #include "client/clock.h"
 #include "client/dial.h"
 #include "client/transport.h"
-#include "client/zmtp.h"
 #include "core/backoff.h"
+#include "core/zmtp.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -28,24 +28,25 @@
 #define GLANCE_NS (20 * BK_NS_PER_MS)
 /* Room for what comes in. It grows to the longest frame and back. */
 #define ROOM 8192
-#define MESSAGE_MAX                        \
-    (ZMTP_ENVELOPE + TRANSPORT_LINES_MAX + \
-     TRANSPORT_LINES_COUNT * ZMTP_FRAME_HEAD)
+#define MESSAGE_MAX                           \
+    (BK_ZMTP_ENVELOPE + TRANSPORT_LINES_MAX + \
+     TRANSPORT_LINES_COUNT * BK_ZMTP_FRAME_HEAD)
 
 /* What waits here while the kernel takes nothing: whole messages, and the rest of
  * one that it took in part. */
 #define OUT_ROOM 65536
 
 _Static_assert(OUT_ROOM >= 2 * MESSAGE_MAX, "one fits behind another");
-_Static_assert(TRANSPORT_FRAME_MAX == ZMTP_FRAME_MAX, "one limit");
-_Static_assert(ROOM >= ZMTP_COMMAND_MAX + ZMTP_FRAME_HEAD, "commands fit");
+_Static_assert(TRANSPORT_FRAME_MAX == BK_ZMTP_FRAME_MAX, "one limit");
+_Static_assert(ROOM >= BK_ZMTP_COMMAND_MAX + BK_ZMTP_FRAME_HEAD,
+               "commands fit");
 
 struct own {
     struct transport_place place;
     int fd;      /* -1: not connected */
     ino_t inode; /* of its socket */
     uint64_t serial;
-    enum zmtp_phase phase;
+    enum bk_zmtp_phase phase;
     bool is_lost;        /* shut down, but somebody sleeps on it */
     bool is_watched;     /* somebody does */
     bool may_take;       /* the last read took all it had room for */
@@ -88,7 +89,7 @@ lose(struct own *o, int64_t now_ns)
     } else if (!o->is_watched) {
         drop(o);
     }
-    o->phase = ZMTP_WANTS_GREETING;
+    o->phase = BK_ZMTP_WANTS_GREETING;
     o->message = (struct transport_message){0};
     o->in_len = 0;
     o->out_len = 0;
@@ -137,8 +138,8 @@ is_connected(const struct own *o)
 static bool
 say_who(int fd)
 {
-    uint8_t opening[ZMTP_OPENING];
-    size_t len = zmtp_put_opening(opening);
+    uint8_t opening[BK_ZMTP_OPENING];
+    size_t len = bk_zmtp_put_opening(BK_ZMTP_DEALER, opening);
 
     return send(fd, opening, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
 }
@@ -170,7 +171,8 @@ reach(void *self, int64_t now_ns)
 {
     struct own *o = self;
 
-    if (is_connected(o) && o->phase != ZMTP_TRAFFIC && now_ns >= o->greet_by_ns)
+    if (is_connected(o) && o->phase != BK_ZMTP_TRAFFIC &&
+        now_ns >= o->greet_by_ns)
         lose_for(o, "nobody greets at ", "it is silent", 12);
     if (o->fd < 0 && now_ns >= o->again_ns)
         (void)try_to_connect(o, now_ns);
@@ -212,7 +214,7 @@ flush(struct own *o)
 static bool
 is_talking(const struct own *o)
 {
-    return is_connected(o) && o->phase == ZMTP_TRAFFIC;
+    return is_connected(o) && o->phase == BK_ZMTP_TRAFFIC;
 }
 
 /* Whether there is room for a message, whatever its length. */
@@ -239,8 +241,8 @@ send_message(void *self, uint64_t id, const char *lines, size_t len)
 
     if (!may_send(o))
         return TRANSPORT_FULL;
-    more = zmtp_put_message(o->out + o->out_len, sizeof o->out - o->out_len, id,
-                            lines, len);
+    more = bk_zmtp_put_message(o->out + o->out_len, sizeof o->out - o->out_len,
+                               id, lines, len);
     o->out_len += more;
     flush(o);
     return more > 0 && is_talking(o) ? TRANSPORT_SENT : TRANSPORT_FULL;
@@ -253,37 +255,37 @@ give_pong(struct own *o, const uint8_t *context, size_t len)
     if (!o->may_pong || !may_send(o))
         return;
     o->may_pong = false;
-    o->out_len += zmtp_put_pong(o->out + o->out_len, context, len);
+    o->out_len += bk_zmtp_put_pong(o->out + o->out_len, context, len);
     flush(o);
 }
 
 /* ---- taking ---- */
 
 static void
-take_item(struct own *o, const struct zmtp_item *item, transport_taker *taker,
-          void *context)
+take_item(struct own *o, const struct bk_zmtp_item *item,
+          transport_taker *taker, void *context)
 {
     switch (item->kind) {
-    case ZMTP_READY:
+    case BK_ZMTP_READY:
         o->interval_ns = AGAIN_NS;
         o->trouble.code = CAUSE_NONE;
         break;
-    case ZMTP_FRAME:
+    case BK_ZMTP_FRAME:
         transport_take_frame(&o->message, item->data, item->len, item->has_more,
                              taker, context);
         break;
-    case ZMTP_PING:
+    case BK_ZMTP_PING:
         give_pong(o, item->data, item->len);
         break;
-    case ZMTP_REFUSED:
+    case BK_ZMTP_REFUSED:
         lose_for(o, "breakerd refuses the connection at ",
                  (const char *)item->data, item->len);
         break;
-    case ZMTP_FAULT:
+    case BK_ZMTP_FAULT:
         lose_for(o, "no breakerd serves ", item->fault, strlen(item->fault));
         break;
-    case ZMTP_INCOMPLETE:
-    case ZMTP_NOTHING:
+    case BK_ZMTP_INCOMPLETE:
+    case BK_ZMTP_NOTHING:
         break;
     }
 }
@@ -310,16 +312,17 @@ make_room(struct own *o, size_t wanted)
 static uint32_t
 take_items(struct own *o, transport_taker *taker, void *context)
 {
-    struct zmtp_item item = {.kind = ZMTP_NOTHING};
+    struct bk_zmtp_item item = {.kind = BK_ZMTP_NOTHING};
     size_t at = 0;
     uint32_t frames = 0;
 
     while (is_connected(o)) {
-        zmtp_take(&o->phase, o->in + at, o->in_len - at, &item);
-        if (item.kind == ZMTP_INCOMPLETE)
+        bk_zmtp_take(BK_ZMTP_DEALER, &o->phase, o->in + at, o->in_len - at,
+                     &item);
+        if (item.kind == BK_ZMTP_INCOMPLETE)
             break;
         at += item.used;
-        frames += item.kind == ZMTP_FRAME;
+        frames += item.kind == BK_ZMTP_FRAME;
         take_item(o, &item, taker, context);
     }
     if (!is_connected(o))
@@ -335,7 +338,7 @@ take_items(struct own *o, transport_taker *taker, void *context)
 static void
 end(struct own *o)
 {
-    if (o->phase == ZMTP_TRAFFIC)
+    if (o->phase == BK_ZMTP_TRAFFIC)
         lose(o, clock_mono_ns());
     else
         lose_for(o, "breakerd hung up at ",
@@ -473,7 +476,7 @@ trouble(void *self)
 {
     struct own *o = self;
 
-    if (is_connected(o) && o->phase != ZMTP_TRAFFIC)
+    if (is_connected(o) && o->phase != BK_ZMTP_TRAFFIC)
         (void)blame(o, CAUSE_CONNECTING, "nobody takes up the connection to ");
     return &o->trouble;
 }

@@ -56,7 +56,7 @@ run_hello(struct answer *a, const struct bk_request *q)
     const struct rundir *dir = a->commands->dir;
     char path[PATH_MAX];
     struct bk_json j;
-    if (q->key.at != NULL && a->peer->worker != NULL) {
+    if (q->key.at != NULL) {
         bk_copy_text(a->peer->worker, BK_WORKER_SIZE, q->key.at, q->key.len);
     }
     bk_text_put(a->out, "OK ");
@@ -403,7 +403,7 @@ run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
 }
 
 void
-commands_run(struct commands *c, const struct peer *peer, int64_t now_ns,
+commands_run(struct commands *c, struct peer *peer, int64_t now_ns,
              const char *line, size_t len, struct reply *reply)
 {
     static char buffer[ANSWER_MAX]; /* the loop is one thread */

@@ -5,19 +5,10 @@
  * What each command of the protocol does: one function a row. */
 #include "core/json.h"
 #include "daemon/observe.h"
+#include "daemon/peer.h"
 #include "daemon/registry.h"
 #include "daemon/reply.h"
 #include "daemon/watch.h"
-
-/* Who asks, as the kernel says; the worker's own name is for display. */
-struct peer {
-    uint32_t uid;
-    uint32_t gid;
-    uint32_t pid; /* 0: unseen */
-    bool is_operator;
-    char actor[BK_ACTOR_SIZE];
-    char *worker; /* BK_WORKER_SIZE octets; where HELLO puts the name */
-};
 
 /* A big answer that is written a piece a turn. */
 struct commands_slice {
@@ -48,7 +39,7 @@ struct commands {
 
 /* Carries out one line and adds its answer to `reply` (none for a silent
  * command). */
-void commands_run(struct commands *c, const struct peer *peer, int64_t now_ns,
+void commands_run(struct commands *c, struct peer *peer, int64_t now_ns,
                   const char *line, size_t len, struct reply *reply);
 /* Writes a piece of what is being written; true while more is to do. A reply
  * that became whole is found by asking it. */

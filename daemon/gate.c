@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Descriptors above this are never handed to libzmq. */
+/* Descriptors above this are never connections. */
 #define FD_MAX 16384
 /* Left free for SQLite's files, process watches, and the unforeseen. */
 #define FD_SPARE 10
@@ -29,7 +29,8 @@ struct guest {
     pid_t pid;
 };
 
-/* accept4 and close are called on libzmq's thread, the rest on the loop's. */
+/* accept4 and close are called on libzmq's thread and on the loop's, the rest on the
+ * loop's. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guest guests[FD_MAX];
 static _Atomic int doors[GATE_DOORS]; /* listening descriptor + 1 */
@@ -98,7 +99,7 @@ gate_stats(struct gate_stats *out)
     pthread_mutex_unlock(&lock);
 }
 
-/* ---- between libzmq and the kernel ---- */
+/* ---- between who takes connections and the kernel ---- */
 
 static bool
 is_known_pid(pid_t pid)
@@ -140,7 +141,9 @@ let_in(int fd, enum gate_door door)
     guests[fd] = (struct guest){
         .is_in = true, .door = door, .uid = who.uid, .pid = who.pid};
     stats.connections++;
-    meter_begin(fd, door == GATE_EVENTS);
+    if (door == GATE_EVENTS) {
+        meter_begin(fd);
+    }
     return true;
 }
 
@@ -192,7 +195,6 @@ is_shortage(int number)
 
 /* These replace libc's for the whole program, libzmq included. The names are given
  * to the linker only: to the compiler they are glibc's, with types of its own. */
-pid_t gate_getpid(void) __asm__("getpid");
 int gate_accept4(int listening, struct sockaddr *restrict address,
                  socklen_t *restrict size, int flags) __asm__("accept4");
 int gate_close(int fd) __asm__("close");
@@ -227,21 +229,6 @@ gate_accept4(int listening, struct sockaddr *restrict address,
     pthread_mutex_unlock(&lock);
     errno = number;
     return fd;
-}
-
-/* libzmq asks with each signal between its threads, twice for a decision and more.
- * The number cannot change: no child of this process goes on in its memory (the
- * prober is spawned). */
-pid_t
-gate_getpid(void)
-{
-    static _Atomic pid_t own;
-    pid_t pid = atomic_load_explicit(&own, memory_order_relaxed);
-    if (pid == 0) {
-        pid = (pid_t)syscall(SYS_getpid);
-        atomic_store_explicit(&own, pid, memory_order_relaxed);
-    }
-    return pid;
 }
 
 int

@@ -6,7 +6,7 @@
  * whatever the umask says, steal a path from a live daemon, and abort when
  * accept4 meets a shortage; so the sockets are ours, and this file stands between
  * libzmq and accept4 (and close) with caps, a count by process and a reserve
- * descriptor; and before getpid, with the answer. */
+ * descriptor. Connections of callers.c pass by the same way. */
 #include "core/text.h"
 #include "daemon/rundir.h"
 

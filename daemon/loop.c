@@ -14,8 +14,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Messages of an endpoint that are handled before time is looked at again. */
-#define TURN_MESSAGES 64
 /* Rows put in one turn of the second's saving: the first, behind a start, has all that
  * was taken over, and who waited for the daemon is answered in between. */
 #define SAVE_ROWS 64
@@ -88,6 +86,7 @@ bury(struct loop *l, int64_t now_ns)
 {
     uint32_t pid;
     while ((pid = watch_next_dead(l->watch)) != 0) {
+        router_bury(l->router, now_ns, pid);
         rings_bury(l->rings, now_ns, pid);
         while (!bk_fleet_process_died(l->registry->fleet, now_ns, pid)) {
             registry_note(l->registry, now_ns, NULL, NULL);
@@ -162,7 +161,9 @@ patience(const struct loop *l, const struct beats *b, int64_t now_ns)
     int64_t look_ns = rings_deadline(l->rings);
     int64_t show_ns = publish_deadline(l->registry->publish);
     due_ns = look_ns < due_ns ? look_ns : due_ns;
+    int64_t call_ns = router_deadline(l->router);
     due_ns = show_ns < due_ns ? show_ns : due_ns;
+    due_ns = call_ns < due_ns ? call_ns : due_ns;
     return due_ns > now_ns ? (int)bk_ms_up(due_ns - now_ns) : 0;
 }
 
@@ -171,8 +172,7 @@ static bool
 open_wakes(const struct loop *l, struct wakes *w)
 {
     return wakes_open(w) &&
-           wakes_add(w, WAKE_WORKERS, sockets_fd(l->sockets->worker)) &&
-           wakes_add(w, WAKE_OPERATORS, sockets_fd(l->sockets->operator_)) &&
+           wakes_add(w, WAKE_CALLERS, callers_fd(l->callers)) &&
            wakes_add(w, WAKE_STORE, store_fd(l->registry->store)) &&
            wakes_add(w, WAKE_WATCH, watch_fd(l->watch)) &&
            wakes_add(w, WAKE_RINGS, rings_fd(l->rings)) &&
@@ -197,16 +197,7 @@ doze(const struct loop *l, const struct beats *b, struct wakes *w)
                    rings_has_more(l->rings) || l->commands->slice_count > 0;
     registry_publish_rest(l->registry, false);
     int wait_ms = is_busy ? 0 : patience(l, b, clock_boot_ns());
-    if (!watch_prober(l, w) || !wakes_wait(w, wait_ms)) {
-        return false;
-    }
-    if (wakes_has(w, WAKE_WORKERS)) {
-        router_look(l->router, ROUTER_WORKERS);
-    }
-    if (wakes_has(w, WAKE_OPERATORS)) {
-        router_look(l->router, ROUTER_OPERATORS);
-    }
-    return true;
+    return watch_prober(l, w) && wakes_wait(w, wait_ms);
 }
 
 /* One turn; false when the daemon should end, and `status` says how. */
@@ -226,7 +217,7 @@ turn(struct loop *l, struct beats *b, const struct wakes *w, int *status)
     }
     registry_probe(l->registry, now_ns);
     registry_publish(l->registry);
-    router_turn(l->router, now_ns, TURN_MESSAGES);
+    router_turn(l->router, now_ns, wakes_has(w, WAKE_CALLERS));
     if (commands_slice(l->commands, now_ns)) {
         router_flush(l->router);
     }

@@ -6,7 +6,6 @@
  * waits for a disk or a network. */
 #include "daemon/rings.h"
 #include "daemon/router.h"
-#include "daemon/sockets.h"
 
 struct loop {
     struct registry *registry;
@@ -14,7 +13,7 @@ struct loop {
     struct commands *commands;
     struct watch *watch;
     struct rings *rings;
-    struct sockets *sockets;
+    struct callers *callers;
     int signal_fd; /* SIGTERM, SIGINT, SIGHUP */
 };
 

@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/loop.h"
 #include "daemon/notify.h"
+#include "daemon/sockets.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -21,6 +22,8 @@ enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
 /* How long the end may take, and how long the start waits for its first save. */
 #define SAVE_DEADLINE_MS 5000
+/* Who reads slowly gets so long for its last answers. */
+#define LINGER_MS 250
 /* Processes that are watched at most. */
 #define WATCHES_MAX 4096
 
@@ -205,10 +208,9 @@ watch_holders(struct registry *r, struct watch *w)
  * refused and try again within milliseconds, while who were let in and left without an
  * answer would wait for it. */
 static bool
-open_doors(struct loop *l, const struct rundir *dir, struct handed *handed,
-           struct bk_text *error)
+open_doors(struct loop *l, struct sockets *sockets, const struct rundir *dir,
+           struct handed *handed, struct bk_text *error)
 {
-    struct sockets *s = l->sockets;
     l->rings = rings_open(l->registry, l->watch, dir, watch_room(), error);
     if (l->rings == NULL) {
         return false;
@@ -217,25 +219,28 @@ open_doors(struct loop *l, const struct rundir *dir, struct handed *handed,
     l->commands->watch = l->watch;
     l->commands->rings = l->rings;
     l->commands->dir = dir;
-    l->router = router_open(l->commands, s->worker, s->operator_);
+    l->callers = callers_open();
+    if (l->callers != NULL) {
+        l->router = router_open(l->commands, l->callers);
+    }
     if (l->router == NULL) {
-        bk_text_put(error, "not enough memory");
+        bk_text_put(error, "not enough memory or descriptors");
         return false;
     }
     gate_arm();
-    return sockets_listen(s, dir, handed, error);
+    return sockets_listen(sockets, l->callers, dir, handed, error);
 }
 
 static bool
-open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
-           struct bk_text *error)
+open_parts(struct loop *l, struct sockets *sockets, const struct rundir *dir,
+           struct handed *handed, struct bk_text *error)
 {
     struct registry *r = l->registry;
     r->store = store_open(dir->db_path, clock_wall_ms(), error);
-    if (r->store == NULL || !sockets_open(l->sockets, error)) {
+    if (r->store == NULL || !sockets_open(sockets, error)) {
         return false;
     }
-    r->events = events_open(l->sockets->events);
+    r->events = events_open(sockets->events);
     l->watch = watch_open(watch_room());
     if (r->events == NULL || l->watch == NULL) {
         bk_text_put(error, "not enough memory or descriptors");
@@ -247,11 +252,11 @@ open_parts(struct loop *l, const struct rundir *dir, struct handed *handed,
     watch_holders(r, l->watch);
     registry_publish_rest(r, true);
     await_first_save(r);
-    return open_doors(l, dir, handed, error);
+    return open_doors(l, sockets, dir, handed, error);
 }
 
 static void
-close_parts(struct loop *l, const struct rundir *dir)
+close_parts(struct loop *l, struct sockets *sockets, const struct rundir *dir)
 {
     struct registry *r = l->registry;
     router_close(&l->router);
@@ -264,7 +269,8 @@ close_parts(struct loop *l, const struct rundir *dir)
     registry_close(r);
     events_close(&r->events);
     watch_close(&l->watch);
-    sockets_close(l->sockets, dir);
+    callers_close(&l->callers, LINGER_MS);
+    sockets_close(sockets, dir);
 }
 
 static int
@@ -276,10 +282,8 @@ serve(struct config *config, const struct options *o, int signal_fd)
     struct registry registry = {.config = config};
     struct commands commands = {0};
     struct sockets sockets = {0};
-    struct loop loop = {.registry = &registry,
-                        .commands = &commands,
-                        .sockets = &sockets,
-                        .signal_fd = signal_fd};
+    struct loop loop = {
+        .registry = &registry, .commands = &commands, .signal_fd = signal_fd};
     int status = EXIT_FAILED;
     struct handed handed;
     handed_open(&handed);
@@ -295,7 +299,7 @@ serve(struct config *config, const struct options *o, int signal_fd)
                  "now and then; /run is the place for it",
                  dir.path);
     }
-    if (open_parts(&loop, &dir, &handed, &error)) {
+    if (open_parts(&loop, &sockets, &dir, &handed, &error)) {
         publish_run(registry.publish, registry.epoch, clock_boot_ns());
         log_line(LOG_INFO, "version %s ready in %s (pid %ld, database %s)",
                  BREAKERD_VERSION, dir.path, (long)getpid(), dir.db_path);
@@ -305,7 +309,7 @@ serve(struct config *config, const struct options *o, int signal_fd)
     } else {
         log_line(LOG_ERROR, "%s", sentence);
     }
-    close_parts(&loop, &dir);
+    close_parts(&loop, &sockets, &dir);
     rundir_close(&dir);
     return status;
 }

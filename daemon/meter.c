@@ -14,21 +14,20 @@
 #define SIGNATURE_END 9
 #define VERSION_AT 10
 #define LONG_FLAG 2
-#define COMMAND_FLAG 4
 
 enum phase { GREETING, FLAGS, SIZE, BODY, OLD };
 
+/* `is_on` is looked at by every thread that receives, `cut` by the loop's: relaxed, as
+ * they order nothing. The rest is libzmq's thread's only. */
 struct meter {
     atomic_bool is_on;
-    atomic_uint_least64_t unheard;
-    struct meter_reader reader; /* libzmq's thread only */
+    uint64_t taken;
+    struct meter_reader reader;
 };
 
-/* `unheard` grows on libzmq's thread and is taken back on the loop's. They are
- * counts and order nothing: relaxed. */
 static struct meter meters[FD_MAX];
-static atomic_uint_least64_t unheard_by_all;
-static atomic_uint_least64_t connections;
+static uint64_t taken_by_all;
+static uint64_t connections;
 static atomic_uint_least64_t cut;
 
 static enum phase
@@ -51,7 +50,6 @@ read_flags(struct meter_reader *r, uint8_t octet)
     r->size = 0;
     r->at = 0;
     r->size_octets = (octet & LONG_FLAG) != 0 ? 8 : 1;
-    r->is_command = (octet & COMMAND_FLAG) != 0;
     return SIZE;
 }
 
@@ -64,11 +62,9 @@ read_size(struct meter_reader *r, uint8_t octet, uint64_t *cost)
     if (++r->at < r->size_octets) {
         return SIZE;
     }
-    if (!r->is_command || !r->skips_commands) {
-        *cost += METER_FRAME_COST;
-        *cost += r->size > METER_INLINE ? METER_CONTENT_COST : 0;
-        *cost += r->size <= BK_FRAME_MAX ? r->size : 0;
-    }
+    *cost += METER_FRAME_COST;
+    *cost += r->size > METER_INLINE ? METER_CONTENT_COST : 0;
+    *cost += r->size <= BK_FRAME_MAX ? r->size : 0;
     return r->size > 0 ? BODY : FLAGS;
 }
 
@@ -104,23 +100,13 @@ is_metered(int fd)
 }
 
 void
-meter_heard(int fd)
-{
-    if (is_metered(fd)) {
-        uint64_t was = atomic_exchange_explicit(&meters[fd].unheard, 0,
-                                                memory_order_relaxed);
-        atomic_fetch_sub_explicit(&unheard_by_all, was, memory_order_relaxed);
-    }
-}
-
-void
-meter_begin(int fd, bool is_subscriber)
+meter_begin(int fd)
 {
     if (fd >= 0 && fd < FD_MAX) {
-        meters[fd].reader =
-            (struct meter_reader){.skips_commands = !is_subscriber};
+        meters[fd].reader = (struct meter_reader){0};
+        meters[fd].taken = 0;
         atomic_store_explicit(&meters[fd].is_on, true, memory_order_relaxed);
-        atomic_fetch_add_explicit(&connections, 1, memory_order_relaxed);
+        connections++;
     }
 }
 
@@ -128,9 +114,9 @@ void
 meter_end(int fd)
 {
     if (is_metered(fd)) {
-        meter_heard(fd);
+        taken_by_all -= meters[fd].taken;
         atomic_store_explicit(&meters[fd].is_on, false, memory_order_relaxed);
-        atomic_fetch_sub_explicit(&connections, 1, memory_order_relaxed);
+        connections--;
     }
 }
 
@@ -146,14 +132,11 @@ charge(int fd, const uint8_t *octets, size_t len)
 {
     struct meter *m = &meters[fd];
     uint64_t cost = meter_read(&m->reader, octets, len);
-    uint64_t mine = cost + atomic_fetch_add_explicit(&m->unheard, cost,
-                                                     memory_order_relaxed);
-    uint64_t all = cost + atomic_fetch_add_explicit(&unheard_by_all, cost,
-                                                    memory_order_relaxed);
-    uint64_t share =
-        METER_ALL_MAX /
-        (1 + atomic_load_explicit(&connections, memory_order_relaxed));
-    return mine > METER_ONE_MAX || (all > METER_ALL_MAX && mine > share);
+    m->taken += cost;
+    taken_by_all += cost;
+    return m->taken > METER_ONE_MAX ||
+           (taken_by_all > METER_ALL_MAX &&
+            m->taken > METER_ALL_MAX / (1 + connections));
 }
 
 /* Replaces libc's recv for the whole program; libzmq receives with it. The name is

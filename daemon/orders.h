@@ -9,7 +9,7 @@
 /* One line being answered. */
 struct answer {
     struct commands *commands;
-    const struct peer *peer;
+    struct peer *peer;
     int64_t now_ns;
     struct bk_text *out;
     struct reply *reply;

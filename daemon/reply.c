@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/reply.h"
+#include "core/zmtp.h"
 #include <stdlib.h>
 #include <string.h>
-#include <zmq.h>
 
 /* Memory of a reply that is used again and grew beyond this is given back. */
 #define ARENA_KEEP ((size_t)64 * 1024)
@@ -44,6 +44,7 @@ reply_clear(struct reply *r)
         r->arena_room = 0;
     }
     r->next = NULL;
+    r->route_len = 0;
     r->route_count = 0;
     r->count = 0;
     r->arena_len = 0;
@@ -55,17 +56,13 @@ reply_clear(struct reply *r)
 bool
 reply_add_route(struct reply *r, const void *at, size_t len)
 {
-    size_t used = 0;
-    bool is_first = r->route_count == 0;
-    for (unsigned i = 0; i < r->route_count; i++) {
-        used += r->route_len[i];
-    }
-    if (r->route_count == REPLY_ROUTE_MAX ||
-        len > (is_first ? REPLY_ROUTE_FIRST : BK_ENVELOPE_OCTETS)) {
+    if (r->route_count == REPLY_ROUTE_FRAMES || len > BK_ENVELOPE_OCTETS) {
         return false;
     }
-    memcpy(r->route + used, at, len);
-    r->route_len[r->route_count++] = (uint16_t)len;
+    r->route_len += bk_zmtp_put_head(r->route + r->route_len, len, true);
+    memcpy(r->route + r->route_len, at, len);
+    r->route_len += len;
+    r->route_count++;
     return true;
 }
 
@@ -167,27 +164,22 @@ reply_is_whole(const struct reply *r, uint64_t saved_job)
 }
 
 bool
-reply_send(const struct reply *r)
+reply_say(const struct reply *r, struct callers *callers)
 {
-    if (r->count == 0 || r->is_short) {
-        return r->count == 0;
+    uint8_t head[BK_ZMTP_FRAME_HEAD];
+    if (r->count == 0) {
+        return true;
     }
-    const char *route = r->route;
-    for (unsigned i = 0; i < r->route_count; i++) {
-        /* The first frame names the peer: it fails when that one is gone. */
-        if (zmq_send(r->socket, route, r->route_len[i],
-                     ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0) {
-            return false;
-        }
-        route += r->route_len[i];
+    if (r->is_short || !callers_answer(callers, r->caller)) {
+        return false;
     }
+    callers_put(callers, r->route, r->route_len);
     for (size_t i = 0; i < r->count; i++) {
         const struct reply_answer *a = &r->answers[i];
-        const char *at = a->own != NULL ? a->own : r->arena + a->from;
-        int flags = ZMQ_DONTWAIT | (i + 1 < r->count ? ZMQ_SNDMORE : 0);
-        if (zmq_send(r->socket, at != NULL ? at : "", a->len, flags) < 0) {
-            return false;
-        }
+        size_t head_len = bk_zmtp_put_head(head, a->len, i + 1 < r->count);
+        callers_put(callers, head, head_len);
+        callers_put(callers, a->own != NULL ? a->own : r->arena + a->from,
+                    a->len);
     }
     return true;
 }

@@ -6,12 +6,11 @@
  * Most go out at once; one that waits for the disk or is written in slices stays
  * here until it is whole. */
 #include "core/wire.h"
+#include "daemon/callers.h"
 
-/* What libzmq puts in front, the envelope, the delimiter. */
-#define REPLY_ROUTE_MAX (1 + BK_ENVELOPE_MAX + 1)
-#define REPLY_ROUTE_FIRST 256 /* octets of libzmq's own frame */
-#define REPLY_ROUTE_OCTETS \
-    (REPLY_ROUTE_FIRST + (REPLY_ROUTE_MAX - 1) * BK_ENVELOPE_OCTETS)
+/* The envelope and the delimiter, as they are said: heads of two octets. */
+#define REPLY_ROUTE_FRAMES (BK_ENVELOPE_MAX + 1)
+#define REPLY_ROUTE_OCTETS (REPLY_ROUTE_FRAMES * (2 + BK_ENVELOPE_OCTETS))
 
 struct reply_answer {
     size_t from; /* within the arena */
@@ -24,11 +23,10 @@ struct reply_answer {
 
 struct reply {
     struct reply *next; /* of those that wait */
-    void *socket;
-    unsigned door;                  /* the router's name for it */
-    char route[REPLY_ROUTE_OCTETS]; /* its frames, one behind the other */
-    uint16_t route_len[REPLY_ROUTE_MAX];
-    unsigned route_count;
+    uint64_t caller;
+    uint8_t route[REPLY_ROUTE_OCTETS];
+    size_t route_len;
+    unsigned route_count; /* frames */
     struct reply_answer *answers;
     size_t count;
     size_t room;
@@ -43,7 +41,7 @@ struct reply {
 struct reply *reply_new(void);
 void reply_free(struct reply **r);
 void reply_clear(struct reply *r);
-/* Adds the next frame of the route; false when it is none. */
+/* Adds the next frame of the route, the delimiter last; false when it is none. */
 bool reply_add_route(struct reply *r, const void *at, size_t len);
 /* Adds a finished answer. */
 void reply_add(struct reply *r, const char *text, size_t len);
@@ -54,7 +52,8 @@ void reply_fill(struct reply *r, size_t index, char *own, size_t len);
 /* Every answer that needed the disk becomes this error. */
 void reply_fail_disk(struct reply *r, const char *why);
 bool reply_is_whole(const struct reply *r, uint64_t saved_job);
-/* Sends it, never waiting. False: the peer is gone or does not read. */
-bool reply_send(const struct reply *r);
+/* Says it, never waiting; callers_flush() sends it. False: the caller is gone or does
+ * not read. */
+bool reply_say(const struct reply *r, struct callers *callers);
 
 #endif

@@ -4,11 +4,10 @@
  *
  * The two endpoints: takes messages apart, has each line carried out, sends the
  * answers. What is no message of the protocol is counted and dropped. */
+#include "daemon/callers.h"
 #include "daemon/commands.h"
 
 struct router;
-
-enum router_door { ROUTER_WORKERS, ROUTER_OPERATORS, ROUTER_DOORS };
 
 struct router_stats {
     uint64_t messages;
@@ -18,18 +17,17 @@ struct router_stats {
     uint64_t refused; /* too many waited */
 };
 
-/* `worker` and `operator_` are bound ROUTER sockets. */
-struct router *router_open(struct commands *commands, void *worker,
-                           void *operator_);
+struct router *router_open(struct commands *commands, struct callers *callers);
 void router_close(struct router **r);
-/* An endpoint's socket wants to be looked at: its ZMQ_FD was readable. That is told
- * once, and a socket that was sent on may have swallowed it, so an endpoint is
- * looked at until it has nothing, and again after each answer. */
-void router_look(struct router *r, enum router_door door);
-/* Handles at most `most` messages of each endpoint that is to be looked at. */
-void router_turn(struct router *r, int64_t now_ns, unsigned most);
-/* True while one is: nothing may be slept on. */
+/* Hears callers, about as many as make a millisecond's work. `is_called`:
+ * callers_fd() is readable. */
+void router_turn(struct router *r, int64_t now_ns, bool is_called);
+/* Some of those that had something are still to be heard: nothing may be slept on. */
 bool router_has_more(const struct router *r);
+/* When there must be a turn though nobody calls; BK_NEVER. */
+int64_t router_deadline(const struct router *r);
+/* It is dead: carries out what it said before. */
+void router_bury(struct router *r, int64_t now_ns, uint32_t pid);
 /* After registry_stored: fills, fails, sends what waited. */
 void router_stored(struct router *r, const struct store_done *done);
 /* Sends what has become whole. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/totals.h"
+#include "daemon/callers.h"
 #include "daemon/gate.h"
 #include "daemon/meter.h"
 
@@ -34,14 +35,14 @@ take_router(const struct router *router, struct bk_totals *out)
 }
 
 static void
-take_gate(struct bk_totals *out)
+take_gate(const struct callers *callers, struct bk_totals *out)
 {
     struct gate_stats stats;
     gate_stats(&stats);
     out->connections = stats.connections;
     out->connections_refused = stats.refused;
     out->accept_shortages = stats.shortages;
-    out->connections_cut = meter_cut();
+    out->connections_cut = callers_cut(callers) + meter_cut();
 }
 
 static void
@@ -75,7 +76,7 @@ totals_collect(const struct loop *l, int64_t now_ns, struct bk_totals *out)
         .reports_dropped = l->commands->reports_dropped,
         .leases = bk_fleet_leases(l->registry->fleet)->used,
     };
-    take_gate(out);
+    take_gate(l->callers, out);
     take_router(l->router, out);
     take_store(l->registry, now_ns, out);
     take_prober(l->registry->prober, out);

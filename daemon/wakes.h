@@ -3,14 +3,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the loop sleeps on: one epoll over a descriptor for each who may have
- * something for it. Of a ZeroMQ socket it is ZMQ_FD, which says no more than that
- * the socket wants to be looked at: see router_look. */
+ * something for it. */
 #include <stdbool.h>
 #include <stdint.h>
 
 enum wake {
-    WAKE_WORKERS,
-    WAKE_OPERATORS,
+    WAKE_CALLERS,
     WAKE_STORE,
     WAKE_WATCH,
     WAKE_RINGS,

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What a peer sends a worker, as it comes: the first octet says at what point of
- * the conversation, the second how it is torn into pieces. Pieces make no difference
+ * What a peer sends a worker or the daemon, as it comes: the first octet says which and
+ * at what point of the conversation, the second how it is torn into pieces. Pieces make no difference
  * to what is understood. */
-#include "client/zmtp.h"
+#include "core/zmtp.h"
 #include "target.h"
 #include <string.h>
 
@@ -11,8 +11,9 @@
 struct heard {
     uint64_t sum;
     size_t taken;
-    enum zmtp_kind last; /* INCOMPLETE or FAULT */
-    enum zmtp_phase phase;
+    enum bk_zmtp_kind last; /* INCOMPLETE or FAULT */
+    enum bk_zmtp_side side; /* ours */
+    enum bk_zmtp_phase phase;
 };
 
 static void
@@ -22,31 +23,32 @@ add(struct heard *h, uint64_t value)
 }
 
 static void
-check(const struct zmtp_item *item, const uint8_t *octets, size_t count)
+check(const struct bk_zmtp_item *item, const uint8_t *octets, size_t count)
 {
     PROMISE(item->used <= count);
     PROMISE(item->len == 0 || (item->data >= octets &&
                                item->data + item->len <= octets + item->used));
-    PROMISE(item->len <= ZMTP_FRAME_MAX);
-    PROMISE(item->kind != ZMTP_PING || item->len <= ZMTP_CONTEXT_MAX);
-    PROMISE((item->kind == ZMTP_FAULT) == (item->fault != NULL));
-    if (item->kind == ZMTP_INCOMPLETE)
+    PROMISE(item->len <= BK_ZMTP_FRAME_MAX);
+    PROMISE(item->kind != BK_ZMTP_PING || item->len <= BK_ZMTP_CONTEXT_MAX);
+    PROMISE((item->kind == BK_ZMTP_FAULT) == (item->fault != NULL));
+    if (item->kind == BK_ZMTP_INCOMPLETE)
         PROMISE(item->used == 0 && item->needed > count);
     else
-        PROMISE(item->kind == ZMTP_FAULT || item->used > 0);
+        PROMISE(item->kind == BK_ZMTP_FAULT || item->used > 0);
 }
 
 /* Takes what can be taken of the first `count` octets. */
 static void
 listen_to(struct heard *h, const uint8_t *octets, size_t count)
 {
-    while (h->last != ZMTP_FAULT) {
-        struct zmtp_item item;
+    while (h->last != BK_ZMTP_FAULT) {
+        struct bk_zmtp_item item;
 
-        zmtp_take(&h->phase, octets + h->taken, count - h->taken, &item);
+        bk_zmtp_take(h->side, &h->phase, octets + h->taken, count - h->taken,
+                     &item);
         check(&item, octets + h->taken, count - h->taken);
         h->last = item.kind;
-        if (item.kind == ZMTP_INCOMPLETE || item.kind == ZMTP_FAULT)
+        if (item.kind == BK_ZMTP_INCOMPLETE || item.kind == BK_ZMTP_FAULT)
             return;
         add(h, item.kind);
         add(h, item.has_more);
@@ -60,31 +62,31 @@ listen_to(struct heard *h, const uint8_t *octets, size_t count)
 static void
 check_pong(const uint8_t *context, size_t len)
 {
-    uint8_t pong[ZMTP_PONG_MAX];
-    enum zmtp_phase phase = ZMTP_TRAFFIC;
-    size_t wrote = zmtp_put_pong(pong, context, len);
-    struct zmtp_item item;
+    uint8_t pong[BK_ZMTP_PONG_MAX];
+    enum bk_zmtp_phase phase = BK_ZMTP_TRAFFIC;
+    size_t wrote = bk_zmtp_put_pong(pong, context, len);
+    struct bk_zmtp_item item;
 
     PROMISE(wrote <= sizeof pong);
-    zmtp_take(&phase, pong, wrote, &item);
-    PROMISE(item.kind == ZMTP_NOTHING && item.used == wrote);
+    bk_zmtp_take(BK_ZMTP_DEALER, &phase, pong, wrote, &item);
+    PROMISE(item.kind == BK_ZMTP_NOTHING && item.used == wrote);
 }
 
 /* Lines made of these octets come back as they were said. */
 static void
 check_message(const char *lines, size_t len)
 {
-    uint8_t out[ZMTP_ENVELOPE + 512 + 512 * ZMTP_FRAME_HEAD];
-    enum zmtp_phase phase = ZMTP_TRAFFIC;
-    size_t wrote = zmtp_put_message(out, sizeof out, 7, lines, len);
+    uint8_t out[BK_ZMTP_ENVELOPE + 512 + 512 * BK_ZMTP_FRAME_HEAD];
+    enum bk_zmtp_phase phase = BK_ZMTP_TRAFFIC;
+    size_t wrote = bk_zmtp_put_message(out, sizeof out, 7, lines, len);
     size_t at = 0;
-    struct zmtp_item item = {.has_more = true};
+    struct bk_zmtp_item item = {.has_more = true};
 
     PROMISE((wrote == 0) == (len == 0));
     for (int frame = 0; at < wrote; frame++) {
         PROMISE(item.has_more);
-        zmtp_take(&phase, out + at, wrote - at, &item);
-        PROMISE(item.kind == ZMTP_FRAME);
+        bk_zmtp_take(BK_ZMTP_DEALER, &phase, out + at, wrote - at, &item);
+        PROMISE(item.kind == BK_ZMTP_FRAME);
         at += item.used;
         if (frame < 2)
             continue;
@@ -101,15 +103,16 @@ check_message(const char *lines, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const enum zmtp_phase phases[] = {ZMTP_WANTS_GREETING,
-                                             ZMTP_WANTS_READY, ZMTP_TRAFFIC};
-    struct heard whole = {.last = ZMTP_INCOMPLETE};
+    static const enum bk_zmtp_phase phases[] = {
+        BK_ZMTP_WANTS_GREETING, BK_ZMTP_WANTS_READY, BK_ZMTP_TRAFFIC};
+    struct heard whole = {.last = BK_ZMTP_INCOMPLETE};
     struct heard torn;
     size_t piece;
 
     if (size < 2)
         return 0;
     whole.phase = phases[data[0] % 3];
+    whole.side = data[0] / 3 % 2 == 0 ? BK_ZMTP_DEALER : BK_ZMTP_ROUTER;
     torn = whole;
     piece = 1 + data[1] % 16;
     data += 2;
@@ -120,7 +123,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     listen_to(&torn, data, size);
     PROMISE(torn.sum == whole.sum && torn.taken == whole.taken);
     PROMISE(torn.last == whole.last && torn.phase == whole.phase);
-    check_pong(data, size < ZMTP_CONTEXT_MAX ? size : ZMTP_CONTEXT_MAX);
+    check_pong(data, size < BK_ZMTP_CONTEXT_MAX ? size : BK_ZMTP_CONTEXT_MAX);
     check_message((const char *)data, size < 512 ? size : 512);
     return 0;
 }

@@ -63,10 +63,10 @@ frames_cost_what_they_hold(void **state)
         len += put_frame(octets + len, (uint8_t)(i % 2), sizes[i]);
         expected += cost_of(sizes[i]);
     }
-    struct meter_reader whole = {.skips_commands = true};
+    struct meter_reader whole = {0};
     assert_int_equal(meter_read(&whole, octets, len), expected);
     for (size_t piece = 1; piece < 300; piece += 7) {
-        struct meter_reader r = {.skips_commands = true};
+        struct meter_reader r = {0};
         uint64_t cost = 0;
         for (size_t at = 0; at < len; at += piece)
             cost += meter_read(&r, octets + at,
@@ -76,15 +76,13 @@ frames_cost_what_they_hold(void **state)
 }
 
 static void
-commands_cost_a_subscriber_only(void **state)
+a_command_costs_as_a_frame_does(void **state)
 {
     (void)state;
     uint8_t octets[GREETING + 64];
     size_t len = greet(octets);
     len += put_frame(octets + len, 4, 20);
-    struct meter_reader worker = {.skips_commands = true};
-    struct meter_reader subscriber = {.skips_commands = false};
-    assert_int_equal(meter_read(&worker, octets, len), 0);
+    struct meter_reader subscriber = {0};
     assert_int_equal(meter_read(&subscriber, octets, len), cost_of(20));
 }
 
@@ -132,18 +130,19 @@ who_goes_too_far_reads_as_gone(void **state)
     uint64_t before = meter_cut();
     uint64_t most = METER_ONE_MAX / cost_of(BK_FRAME_MAX);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-    meter_begin(fds[0], false);
+    meter_begin(fds[0]);
     size_t len = greet(octets);
     assert_true(pass(fds, octets, len));
     len = put_frame(octets, 1, BK_FRAME_MAX);
-    /* Heard in between it may send as much again. */
-    for (int turn = 0; turn < 2; turn++) {
-        meter_heard(fds[0]);
-        for (uint64_t sent = 0; sent < most; sent++)
-            assert_true(pass(fds, octets, len));
-    }
+    for (uint64_t sent = 0; sent < most; sent++)
+        assert_true(pass(fds, octets, len));
     assert_false(pass(fds, octets, len));
     assert_int_equal(meter_cut(), before + 1);
+    meter_end(fds[0]);
+    /* The next one at this descriptor begins anew. */
+    meter_begin(fds[0]);
+    len = greet(octets);
+    assert_true(pass(fds, octets, len));
     meter_end(fds[0]);
     close(fds[0]);
     close(fds[1]);
@@ -154,7 +153,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frames_cost_what_they_hold),
-        cmocka_unit_test(commands_cost_a_subscriber_only),
+        cmocka_unit_test(a_command_costs_as_a_frame_does),
         cmocka_unit_test(a_frame_that_is_refused_costs_its_record),
         cmocka_unit_test(older_peers_are_taken_at_their_worst),
         cmocka_unit_test(who_goes_too_far_reads_as_gone),

@@ -2,12 +2,15 @@
 """Workers as processes: they die with permits in hand, live in namespaces, lie
 about who they are."""
 import os
+import signal
+import socket
 import time
 import unittest
 
 import harness
 from brk import Allow, Client, Deny, Grant
 from test_directories import can_unshare
+from test_hostile import frame, handshake
 
 PID_NAMESPACE = ["unshare", "-p", "--fork", "--kill-child"]
 
@@ -55,6 +58,39 @@ class Death(harness.Case):
             harness.until(lambda: not worker.service("s")["permits"]["in_use"],
                           "the probe to come back")
         self.assertEqual(worker.service("s")["state"], "half_open")
+
+    def test_what_it_said_before_is_heard_first(self):
+        """The daemon finds both at once: its last line, and that it is dead."""
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s", success_threshold=1)
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            harness.die_with_parent()
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.connect(daemon.worker_path)
+            handshake(sock)
+            sock.sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
+            permit = sock.recv(4096).split(b" ")[2]
+            theirs.sendall(b"has a permit")
+            theirs.recv(1)
+            sock.sendall(frame(b"", more=True)
+                         + frame(b"REPORT s %s - success" % permit))
+            os._exit(0)
+        self.assertEqual(ours.recv(100), b"has a permit")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            ours.sendall(b"x")
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        ours.close()
+        theirs.close()
+        worker = daemon.worker()
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "the probe to come back")
+        self.assertEqual(worker.service("s")["counters"]["success"], 1)
+        self.assertEqual(worker.service("s")["state"], "closed")
 
     def test_gives_a_token_back(self):
         daemon = self.daemon().start()

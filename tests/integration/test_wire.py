@@ -57,6 +57,25 @@ class Requests(harness.SharedDaemonCase):
         req.send(["NONSENSE"])
         self.assertRegex(req.receive()[0], rb"^ERR unknown_command ")
 
+    def test_of_one_that_asks_for_signs_of_life(self):
+        """ZeroMQ's heartbeats: whoever gets none takes the connection for lost."""
+        patient = zmq.Context.instance().socket(zmq.DEALER)
+        patient.linger = 0
+        patient.setsockopt(zmq.HEARTBEAT_IVL, 20)
+        patient.setsockopt(zmq.HEARTBEAT_TIMEOUT, 500)
+        patient.setsockopt(zmq.HEARTBEAT_TTL, 1000)
+        lost = patient.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        patient.connect("ipc://" + self.shared.worker_path)
+        try:
+            self.assertEqual(lost.poll(1500), 0)
+            patient.send_multipart([b"", b"PING"])
+            self.assertTrue(patient.poll(20000))
+            self.assertRegex(patient.recv_multipart()[1], rb"^PONG \d+$")
+        finally:
+            patient.disable_monitor()
+            lost.close()
+            patient.close()
+
     def test_several_lines_are_answered_in_order(self):
         name = self.name()
         answers = self.worker.ask_all(

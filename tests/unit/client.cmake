@@ -38,14 +38,6 @@ client_by_libzmq(session "")
 client_by_libzmq(fork fast)
 client_by_libzmq(host "")
 
-# The octets of the library's own ZMTP.
-add_executable(test_client_zmtp test_client_zmtp.c
-    ${PROJECT_SOURCE_DIR}/client/zmtp.c)
-target_include_directories(test_client_zmtp PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(test_client_zmtp PRIVATE PkgConfig::CMOCKA)
-add_test(NAME client_zmtp COMMAND test_client_zmtp)
-set_tests_properties(client_zmtp PROPERTIES LABELS "client;fast" TIMEOUT 60)
-
 # Knows the library by its file only.
 add_executable(test_client_load test_client_load.c)
 target_include_directories(test_client_load PRIVATE ${PROJECT_SOURCE_DIR}/include)

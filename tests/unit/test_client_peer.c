@@ -5,8 +5,8 @@
  * both wherever it can, so that little is left to chance. */
 #define _GNU_SOURCE
 #include "client/transport.h"
-#include "client/zmtp.h"
 #include "client_stage.h"
+#include "core/zmtp.h"
 #include "unit.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -145,11 +145,11 @@ static const uint8_t ready[] = "\4\34\5READY\13Socket-Type\0\0\0\6ROUTER";
 static void
 greet(struct peer *p)
 {
-    uint8_t greeting[ZMTP_OPENING];
+    uint8_t greeting[BK_ZMTP_OPENING];
 
     /* Both greet alike. */
-    (void)zmtp_put_opening(greeting);
-    say(p, greeting, ZMTP_GREETING);
+    (void)bk_zmtp_put_opening(BK_ZMTP_ROUTER, greeting);
+    say(p, greeting, BK_ZMTP_GREETING);
     say(p, ready, sizeof ready - 1);
 }
 
@@ -218,19 +218,19 @@ static void
 nothing_is_sent_before_the_handshake_is_over(void **state)
 {
     struct peer *p = *state;
-    uint8_t opening[ZMTP_OPENING];
-    uint8_t greeting[ZMTP_GREETING + sizeof ready - 1];
+    uint8_t opening[BK_ZMTP_OPENING];
+    uint8_t greeting[BK_ZMTP_GREETING + sizeof ready - 1];
 
     serve(p, 8);
     start(p);
     assert_int_equal(settle(p), 0);
     take_up(p);
     hear(p);
-    assert_int_equal(p->in_len, zmtp_put_opening(opening));
+    assert_int_equal(p->in_len, bk_zmtp_put_opening(BK_ZMTP_DEALER, opening));
     assert_memory_equal(p->in, opening, sizeof opening);
     expect_trouble(p, "nobody takes up the connection");
-    memcpy(greeting, opening, ZMTP_GREETING);
-    memcpy(greeting + ZMTP_GREETING, ready, sizeof ready - 1);
+    memcpy(greeting, opening, BK_ZMTP_GREETING);
+    memcpy(greeting + BK_ZMTP_GREETING, ready, sizeof ready - 1);
     for (size_t i = 0; i < sizeof greeting; i++) {
         assert_int_equal(settle(p), 0);
         assert_int_equal(transport_send(&p->transport, 1, "PING", 4),
@@ -267,7 +267,7 @@ static void
 a_long_answer_is_whole(void **state)
 {
     struct peer *p = *state;
-    static char answer[ZMTP_FRAME_MAX];
+    static char answer[BK_ZMTP_FRAME_MAX];
     uint8_t head[] = {1, 0, 2, 0, 0, 0, 0, 0, 0x10, 0, 0};
     size_t at = 0;
 
@@ -389,16 +389,16 @@ next_descriptor(void)
 static uint32_t
 count_messages(struct peer *p, size_t line_len)
 {
-    enum zmtp_phase phase = ZMTP_TRAFFIC;
-    struct zmtp_item item;
+    enum bk_zmtp_phase phase = BK_ZMTP_TRAFFIC;
+    struct bk_zmtp_item item;
     size_t at = 0;
     uint32_t count = 0;
 
     for (;;) {
-        zmtp_take(&phase, p->in + at, p->in_len - at, &item);
-        if (item.kind == ZMTP_INCOMPLETE)
+        bk_zmtp_take(BK_ZMTP_DEALER, &phase, p->in + at, p->in_len - at, &item);
+        if (item.kind == BK_ZMTP_INCOMPLETE)
             break;
-        assert_int_equal(item.kind, ZMTP_FRAME);
+        assert_int_equal(item.kind, BK_ZMTP_FRAME);
         at += item.used;
         if (item.has_more)
             continue;

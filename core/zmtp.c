@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "client/zmtp.h"
+#include "core/zmtp.h"
+#include "core/wire.h"
 #include <string.h>
 
 /* ---- greeting ----
@@ -16,39 +17,56 @@
 
 static const char mechanism[MECHANISM_SIZE] = "NULL";
 
+/* What differs between the two sides. */
+struct side {
+    const char *type;
+    uint64_t frame_max;
+    const char *partners[3]; /* whom such a socket talks to */
+    const char *stranger;
+};
+
+static const struct side sides[] = {
+    [BK_ZMTP_DEALER] = {"DEALER",
+                        BK_ZMTP_FRAME_MAX,
+                        {"ROUTER", "REP", "DEALER"},
+                        "its socket is none that answers"},
+    [BK_ZMTP_ROUTER] = {"ROUTER",
+                        BK_FRAME_MAX,
+                        {"DEALER", "REQ", "ROUTER"},
+                        "its socket is none that asks"}};
+
 /* ---- frames: a head of flags and size, then the content ---- */
 #define FLAG_MORE 0x01U
 #define FLAG_LONG 0x02U
 #define FLAG_COMMAND 0x04U
-#define SHORT_MAX 255U
 #define SHORT_HEAD 2
 
 static void
-fail(struct zmtp_item *item, const char *fault)
+fail(struct bk_zmtp_item *item, const char *fault)
 {
-    item->kind = ZMTP_FAULT;
+    item->kind = BK_ZMTP_FAULT;
     item->fault = fault;
 }
 
 /* As soon as it can be told: one that speaks something else need not send 64
  * octets. */
 static void
-take_greeting(enum zmtp_phase *phase, const uint8_t *octets, size_t count,
-              struct zmtp_item *item)
+take_greeting(enum bk_zmtp_phase *phase, const uint8_t *octets, size_t count,
+              struct bk_zmtp_item *item)
 {
     if ((count > 0 && octets[0] != 0xff) ||
         (count > SIGNATURE_LAST && octets[SIGNATURE_LAST] != 0x7f)) {
         fail(item, "it does not greet as ZeroMQ does");
     } else if (count > MAJOR && octets[MAJOR] < 3) {
         fail(item, "it speaks a ZMTP older than 3.0");
-    } else if (count < ZMTP_GREETING) {
-        item->needed = ZMTP_GREETING;
+    } else if (count < BK_ZMTP_GREETING) {
+        item->needed = BK_ZMTP_GREETING;
     } else if (memcmp(octets + MECHANISM, mechanism, MECHANISM_SIZE) != 0) {
         fail(item, "its security mechanism is not NULL");
     } else {
-        item->kind = ZMTP_NOTHING;
-        item->used = ZMTP_GREETING;
-        *phase = ZMTP_WANTS_READY;
+        item->kind = BK_ZMTP_NOTHING;
+        item->used = BK_ZMTP_GREETING;
+        *phase = BK_ZMTP_WANTS_READY;
     }
 }
 
@@ -120,9 +138,21 @@ is_socket_type(const struct slice *name)
     return true;
 }
 
-/* Properties: names and values. A DEALER talks to ROUTER, REP and DEALER. */
+static bool
+is_partner_of(const struct side *side, const struct slice *type)
+{
+    bool is_one = false;
+
+    for (size_t i = 0; i < sizeof side->partners / sizeof side->partners[0];
+         i++)
+        is_one = is_one || is_word(type, side->partners[i]);
+    return is_one;
+}
+
+/* Properties: names and values. */
 static void
-take_ready(enum zmtp_phase *phase, struct slice *data, struct zmtp_item *item)
+take_ready(const struct side *side, enum bk_zmtp_phase *phase,
+           struct slice *data, struct bk_zmtp_item *item)
 {
     bool is_partner = false;
 
@@ -135,24 +165,23 @@ take_ready(enum zmtp_phase *phase, struct slice *data, struct zmtp_item *item)
             return;
         }
         if (is_socket_type(&name))
-            is_partner = is_word(&value, "ROUTER") || is_word(&value, "REP") ||
-                         is_word(&value, "DEALER");
+            is_partner = is_partner_of(side, &value);
     }
     if (!is_partner) {
-        fail(item, "its socket is none that answers");
+        fail(item, side->stranger);
         return;
     }
-    item->kind = ZMTP_READY;
-    *phase = ZMTP_TRAFFIC;
+    item->kind = BK_ZMTP_READY;
+    *phase = BK_ZMTP_TRAFFIC;
 }
 
 static void
-take_error(struct slice *data, struct zmtp_item *item)
+take_error(struct slice *data, struct bk_zmtp_item *item)
 {
     struct slice reason = {data->at, 0};
 
     (void)cut_short(data, &reason);
-    item->kind = ZMTP_REFUSED;
+    item->kind = BK_ZMTP_REFUSED;
     item->data = reason.at;
     item->len = reason.len;
 }
@@ -160,21 +189,22 @@ take_error(struct slice *data, struct zmtp_item *item)
 /* A time to live of two octets, which only concerns who can close by himself, and
  * the context. */
 static void
-take_ping(struct slice *data, struct zmtp_item *item)
+take_ping(struct slice *data, struct bk_zmtp_item *item)
 {
     struct slice ttl;
 
-    if (!cut(data, 2, &ttl) || data->len > ZMTP_CONTEXT_MAX) {
+    if (!cut(data, 2, &ttl) || data->len > BK_ZMTP_CONTEXT_MAX) {
         fail(item, "its PING is malformed");
         return;
     }
-    item->kind = ZMTP_PING;
+    item->kind = BK_ZMTP_PING;
     item->data = data->at;
     item->len = data->len;
 }
 
 static void
-take_command(enum zmtp_phase *phase, struct slice data, struct zmtp_item *item)
+take_command(const struct side *side, enum bk_zmtp_phase *phase,
+             struct slice data, struct bk_zmtp_item *item)
 {
     struct slice name;
 
@@ -182,14 +212,14 @@ take_command(enum zmtp_phase *phase, struct slice data, struct zmtp_item *item)
         fail(item, "a command has no name");
     else if (is_word(&name, "ERROR"))
         take_error(&data, item);
-    else if (*phase == ZMTP_WANTS_READY && is_word(&name, "READY"))
-        take_ready(phase, &data, item);
-    else if (*phase == ZMTP_WANTS_READY)
+    else if (*phase == BK_ZMTP_WANTS_READY && is_word(&name, "READY"))
+        take_ready(side, phase, &data, item);
+    else if (*phase == BK_ZMTP_WANTS_READY)
         fail(item, "its handshake begins with another command than READY");
     else if (is_word(&name, "PING"))
         take_ping(&data, item);
     else
-        item->kind = ZMTP_NOTHING;
+        item->kind = BK_ZMTP_NOTHING;
 }
 
 /* The size in a head that is whole. */
@@ -204,12 +234,12 @@ read_size(const uint8_t *octets, size_t head)
 }
 
 static void
-take_frame(enum zmtp_phase *phase, const uint8_t *octets, size_t count,
-           struct zmtp_item *item)
+take_frame(const struct side *side, enum bk_zmtp_phase *phase,
+           const uint8_t *octets, size_t count, struct bk_zmtp_item *item)
 {
     uint8_t flags = count > 0 ? octets[0] : 0;
     bool is_command = (flags & FLAG_COMMAND) != 0;
-    size_t head = (flags & FLAG_LONG) != 0 ? ZMTP_FRAME_HEAD : SHORT_HEAD;
+    size_t head = (flags & FLAG_LONG) != 0 ? BK_ZMTP_FRAME_HEAD : SHORT_HEAD;
     uint64_t size;
 
     if ((flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) != 0 ||
@@ -221,11 +251,11 @@ take_frame(enum zmtp_phase *phase, const uint8_t *octets, size_t count,
     if (count < head)
         return;
     size = read_size(octets, head);
-    if (size > (is_command ? ZMTP_COMMAND_MAX : ZMTP_FRAME_MAX)) {
+    if (size > (is_command ? BK_ZMTP_COMMAND_MAX : side->frame_max)) {
         fail(item, "a frame is too long");
         return;
     }
-    if (!is_command && *phase == ZMTP_WANTS_READY) {
+    if (!is_command && *phase == BK_ZMTP_WANTS_READY) {
         fail(item, "it sends messages before its READY");
         return;
     }
@@ -234,28 +264,48 @@ take_frame(enum zmtp_phase *phase, const uint8_t *octets, size_t count,
         return;
     item->used = item->needed;
     if (is_command) {
-        take_command(phase, (struct slice){octets + head, (size_t)size}, item);
+        take_command(side, phase, (struct slice){octets + head, (size_t)size},
+                     item);
         return;
     }
-    item->kind = ZMTP_FRAME;
+    item->kind = BK_ZMTP_FRAME;
     item->data = octets + head;
     item->len = (size_t)size;
     item->has_more = (flags & FLAG_MORE) != 0;
 }
 
 void
-zmtp_take(enum zmtp_phase *phase, const uint8_t *octets, size_t count,
-          struct zmtp_item *item)
+bk_zmtp_take(enum bk_zmtp_side side, enum bk_zmtp_phase *phase,
+             const uint8_t *octets, size_t count, struct bk_zmtp_item *item)
 {
     memset(item, 0, sizeof *item);
-    item->kind = ZMTP_INCOMPLETE;
-    if (*phase == ZMTP_WANTS_GREETING)
+    item->kind = BK_ZMTP_INCOMPLETE;
+    if (*phase == BK_ZMTP_WANTS_GREETING)
         take_greeting(phase, octets, count, item);
     else
-        take_frame(phase, octets, count, item);
+        take_frame(&sides[side], phase, octets, count, item);
 }
 
 /* ---- what we say ---- */
+
+static size_t
+write_head(uint8_t *out, uint8_t flags, size_t len)
+{
+    out[0] = flags;
+    out[1] = (uint8_t)len;
+    if (len <= BK_ZMTP_SHORT_MAX)
+        return SHORT_HEAD;
+    out[0] = (uint8_t)(flags | FLAG_LONG);
+    for (int i = 0; i < 8; i++)
+        out[1 + i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
+    return BK_ZMTP_FRAME_HEAD;
+}
+
+size_t
+bk_zmtp_put_head(uint8_t out[BK_ZMTP_FRAME_HEAD], size_t len, bool has_more)
+{
+    return write_head(out, has_more ? FLAG_MORE : 0, len);
+}
 
 /* Octets being written; the caller has seen to the room. */
 struct pen {
@@ -281,16 +331,7 @@ put(struct pen *pen, const void *octets, size_t len)
 static void
 put_head(struct pen *pen, uint8_t flags, size_t len)
 {
-    uint8_t head[ZMTP_FRAME_HEAD] = {flags, (uint8_t)len};
-    size_t size = SHORT_HEAD;
-
-    if (len > SHORT_MAX) {
-        head[0] = (uint8_t)(flags | FLAG_LONG);
-        for (int i = 0; i < 8; i++)
-            head[1 + i] = (uint8_t)((uint64_t)len >> (56 - 8 * i));
-        size = sizeof head;
-    }
-    put(pen, head, size);
+    pen->len += write_head(pen->at + pen->len, flags, len);
 }
 
 /* A string behind its size of one octet. */
@@ -314,9 +355,9 @@ put_property(struct pen *pen, const char *name, const char *value)
 }
 
 size_t
-zmtp_put_opening(uint8_t out[ZMTP_OPENING])
+bk_zmtp_put_opening(enum bk_zmtp_side side, uint8_t out[BK_ZMTP_OPENING])
 {
-    uint8_t greeting[ZMTP_GREETING] = {
+    uint8_t greeting[BK_ZMTP_GREETING] = {
         [0] = 0xff, [SIGNATURE_LAST] = 0x7f, [MAJOR] = 3, [MINOR] = 0};
     struct pen pen;
     uint8_t *size;
@@ -327,14 +368,15 @@ zmtp_put_opening(uint8_t out[ZMTP_OPENING])
     put_head(&pen, FLAG_COMMAND, 0);
     size = pen.at + pen.len - 1;
     put_short(&pen, "READY");
-    put_property(&pen, "Socket-Type", "DEALER");
+    put_property(&pen, "Socket-Type", sides[side].type);
     put_property(&pen, "Identity", "");
     *size = (uint8_t)(pen.at + pen.len - size - 1);
     return pen.len;
 }
 
 size_t
-zmtp_put_pong(uint8_t out[ZMTP_PONG_MAX], const uint8_t *context, size_t len)
+bk_zmtp_put_pong(uint8_t out[BK_ZMTP_PONG_MAX], const uint8_t *context,
+                 size_t len)
 {
     struct pen pen;
 
@@ -360,14 +402,14 @@ count_lines(const char *lines, const char *end)
 }
 
 size_t
-zmtp_put_message(uint8_t *out, size_t size, uint64_t id, const char *lines,
-                 size_t len)
+bk_zmtp_put_message(uint8_t *out, size_t size, uint64_t id, const char *lines,
+                    size_t len)
 {
     const char *end = lines + len;
     struct pen pen;
 
-    if (len == 0 ||
-        size < ZMTP_ENVELOPE + len + ZMTP_FRAME_HEAD * count_lines(lines, end))
+    if (len == 0 || size < BK_ZMTP_ENVELOPE + len +
+                               BK_ZMTP_FRAME_HEAD * count_lines(lines, end))
         return 0;
     begin(&pen, out);
     if (id != 0) {
