@@ -221,27 +221,14 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
 
 /* ---- the fast way ---- */
 
-/* This thread's, of this process; NULL: the slow way makes one. */
-static inline __attribute__((always_inline)) struct lane *
-lane_of(const struct breaker_service *s)
-{
-    struct breaker *b = s->client;
-
-    return fork_page_is_ready(b->page) ? lane_mine(b->serial) : NULL;
-}
-
-/* The thread has seen this word before, and knows that it lets calls through. Nothing
- * else is read that anybody writes, but for a look at the heartbeat once a tick of the
- * coarse clock. */
+/* The thread has seen this word before, and knows that it lets calls through; nothing
+ * else that anybody writes is read. */
 static inline __attribute__((always_inline)) bool
-allows_at_once(struct breaker_service *s, const struct lane *lane,
-               int64_t coarse_ns, struct breaker_permit *permit)
+lets_through(struct breaker_service *s, const struct lane *lane,
+             struct lane_entry *entry, struct breaker_permit *permit)
 {
-    struct lane_entry *entry = lane_entry(lane, s->index);
-
     /* Pairs with the store in bk_segment_put_word. */
-    if (entry == NULL || coarse_ns >= entry->until_ns ||
-        atomic_load_explicit(entry->word, memory_order_acquire) != entry->go)
+    if (atomic_load_explicit(entry->word, memory_order_acquire) != entry->go)
         return false;
     /* Field by field: the stores melt into few. */
     permit->service = s;
@@ -260,22 +247,82 @@ allows_at_once(struct breaker_service *s, const struct lane *lane,
     return true;
 }
 
+/* ... in the tick of the lane's last look, which was `tick_ns`. */
 static inline __attribute__((always_inline)) bool
-allows_by_clock(struct breaker_service *s, struct breaker_permit *permit)
+lets_through_in(struct breaker_service *s, const struct lane *lane,
+                int64_t tick_ns, struct breaker_permit *permit)
 {
-    /* Read first: little has to outlive the call. */
-    int64_t coarse_ns = clock_coarse_ns();
+    struct lane_chunk *chunk = lane_chunk(lane, s->index);
+    struct lane_entry *entry;
+
+    if (chunk == NULL)
+        return false;
+    entry = &chunk->entries[s->index % LANE_CHUNK];
+    return entry->tick_ns == tick_ns && lets_through(s, lane, entry, permit);
+}
+
+/* The lane is at hand when the thread used this handle last, in this process: one word
+ * says both. Nothing here calls anything, so that nothing has to be kept for later. */
+static inline __attribute__((always_inline)) bool
+allows_at_once(struct breaker_service *s, int64_t coarse_ns,
+               struct breaker_permit *permit)
+{
+    return lane_is_at_hand(fork_page_serial(s->client->page)) &&
+           lets_through_in(s, lane_thread.lane, coarse_ns, permit);
+}
+
+/* The stopwatch has to be read anyway: it stands for the clock. */
+static inline __attribute__((always_inline)) bool
+begins_at_once(struct breaker_service *s, struct breaker_permit *permit)
+{
+    const struct lane *lane;
+    uint64_t count;
+
+    if (!lane_is_at_hand(fork_page_serial(s->client->page)))
+        return false;
+    lane = lane_thread.lane;
+    count = stopwatch_count();
+    if (count - lane->tick_count >= lane->tick_span ||
+        !lets_through_in(s, lane, lane->tick_ns, permit))
+        return false;
+    permit->began[0] = count;
+    permit->began[1] = STOPWATCH_COUNTER;
+    return true;
+}
+
+/* This thread's, of this process; NULL: the slow way makes one. */
+static inline struct lane *
+lane_of(const struct breaker_service *s)
+{
+    return lane_mine(fork_page_serial(s->client->page));
+}
+
+/* The lane has just been looked at. */
+static bool
+lets_through_anew(struct breaker_service *s, struct lane *lane,
+                  struct breaker_permit *permit)
+{
+    struct lane_entry *entry = lane_entry(lane, s->index);
+
+    return entry != NULL && lane_renew(lane, entry) &&
+           lets_through(s, lane, entry, permit);
+}
+
+/* The first time in a tick. */
+static bool
+allows_anew(struct breaker_service *s, int64_t coarse_ns,
+            struct breaker_permit *permit)
+{
     struct lane *lane = lane_of(s);
 
     return lane != NULL &&
            (coarse_ns == lane->tick_ns ||
             lane_look(s->client, lane, coarse_ns)) &&
-           allows_at_once(s, lane, coarse_ns, permit);
+           lets_through_anew(s, lane, permit);
 }
 
-/* The stopwatch has to be read anyway: it stands for the clock. */
-static inline __attribute__((always_inline)) bool
-allows_by_count(struct breaker_service *s, struct breaker_permit *permit)
+static bool
+begins_anew(struct breaker_service *s, struct breaker_permit *permit)
 {
     struct lane *lane = lane_of(s);
     uint64_t count;
@@ -283,10 +330,9 @@ allows_by_count(struct breaker_service *s, struct breaker_permit *permit)
     if (lane == NULL || !stopwatch_runs())
         return false;
     count = stopwatch_count();
-    if (count - lane->tick_count >= lane->tick_span &&
-        !lane_look_at(s->client, lane, count))
-        return false;
-    if (!allows_at_once(s, lane, lane->tick_ns, permit))
+    if ((count - lane->tick_count >= lane->tick_span &&
+         !lane_look_at(s->client, lane, count)) ||
+        !lets_through_anew(s, lane, permit))
         return false;
     permit->began[0] = count;
     permit->began[1] = STOPWATCH_COUNTER;
@@ -346,12 +392,39 @@ acquire(struct breaker_service *s, const struct breaker_ask *ask, bool may_wait,
     return finish(ask, permit);
 }
 
+/* Of no service, or for a caller who does not want the permit. */
 static __attribute__((noinline)) enum breaker_verdict
-acquire_unseen(struct breaker_service *s, const struct breaker_ask *ask)
+acquire_oddly(struct breaker_service *s, const struct breaker_ask *ask,
+              bool may_wait, struct breaker_permit *permit)
 {
     struct breaker_permit unwanted;
 
-    return acquire(s, ask, true, &unwanted);
+    return acquire(s, ask, may_wait, permit != NULL ? permit : &unwanted);
+}
+
+/* Looks again at what was good for an earlier tick. Out of line, so that little has to
+ * outlive the reading of the clock. */
+static __attribute__((noinline)) enum breaker_verdict
+acquire_anew(struct breaker_service *s, struct breaker_permit *permit,
+             int64_t coarse_ns, bool may_wait)
+{
+    return allows_anew(s, coarse_ns, permit)
+               ? BREAKER_ALLOWED
+               : acquire(s, NULL, may_wait, permit);
+}
+
+static inline __attribute__((always_inline)) enum breaker_verdict
+acquire_quickly(struct breaker_service *s, struct breaker_permit *permit,
+                bool may_wait)
+{
+    int64_t coarse_ns;
+
+    if (s == NULL || permit == NULL)
+        return acquire_oddly(s, NULL, may_wait, permit);
+    coarse_ns = clock_coarse_ns();
+    return allows_at_once(s, coarse_ns, permit)
+               ? BREAKER_ALLOWED
+               : acquire_anew(s, permit, coarse_ns, may_wait);
 }
 
 enum breaker_verdict
@@ -360,37 +433,27 @@ breaker_acquire_with(struct breaker_service *s, const struct breaker_ask *ask,
 {
     if (ask == NULL)
         return breaker_acquire(s, permit);
-    return permit == NULL ? acquire_unseen(s, ask)
-                          : acquire(s, ask, true, permit);
+    return acquire_oddly(s, ask, true, permit);
 }
 
 LANE_HOT enum breaker_verdict
 breaker_acquire(struct breaker_service *s, struct breaker_permit *permit)
 {
-    if (s != NULL && permit != NULL && allows_by_clock(s, permit))
-        return BREAKER_ALLOWED;
-    return permit == NULL ? acquire_unseen(s, NULL)
-                          : acquire(s, NULL, true, permit);
+    return acquire_quickly(s, permit, true);
 }
 
 LANE_HOT enum breaker_verdict
 breaker_acquire_now(struct breaker_service *s, struct breaker_permit *permit)
 {
-    struct breaker_permit unwanted;
-
-    if (permit == NULL)
-        permit = &unwanted;
-    if (s != NULL && allows_by_clock(s, permit))
-        return BREAKER_ALLOWED;
-    return acquire(s, NULL, false, permit);
+    return acquire_quickly(s, permit, false);
 }
 
-LANE_HOT enum breaker_verdict
-breaker_begin(struct breaker_service *s, struct breaker_permit *permit)
+static __attribute__((noinline)) enum breaker_verdict
+begin_anew(struct breaker_service *s, struct breaker_permit *permit)
 {
     enum breaker_verdict verdict;
 
-    if (s != NULL && permit != NULL && allows_by_count(s, permit))
+    if (s != NULL && permit != NULL && begins_anew(s, permit))
         return BREAKER_ALLOWED;
     verdict = breaker_acquire(s, permit);
     if (!stopwatch_runs())
@@ -398,6 +461,14 @@ breaker_begin(struct breaker_service *s, struct breaker_permit *permit)
     if (permit != NULL)
         stopwatch_start(permit->began);
     return verdict;
+}
+
+LANE_HOT enum breaker_verdict
+breaker_begin(struct breaker_service *s, struct breaker_permit *permit)
+{
+    return s != NULL && permit != NULL && begins_at_once(s, permit)
+               ? BREAKER_ALLOWED
+               : begin_anew(s, permit);
 }
 
 enum breaker_verdict

@@ -112,7 +112,6 @@ renew(struct breaker *b)
     }
     atomic_store_explicit(&w->tally_due_ns, clock_coarse_ns() + TALLY_NS,
                           memory_order_relaxed);
-    b->serial = lane_serial();
     atomic_store_explicit(&b->world, w, memory_order_release);
     return true;
 }
@@ -120,7 +119,7 @@ renew(struct breaker *b)
 bool
 client_is_ready(struct breaker *b)
 {
-    uint32_t state = FORK_CHILD;
+    uint64_t state = FORK_CHILD;
     int64_t deadline_ns;
 
     if (fork_page_is_ready(b->page))
@@ -129,13 +128,13 @@ client_is_ready(struct breaker *b)
     while (!fork_page_is_ready(b->page)) {
         state = FORK_CHILD;
         if (atomic_compare_exchange_strong_explicit(
-                &b->page->state, &state, FORK_RENEWING, memory_order_acquire,
+                &b->page->serial, &state, FORK_RENEWING, memory_order_acquire,
                 memory_order_relaxed)) {
             bool is_done = renew(b);
 
-            /* Pairs with the acquire in fork_page_is_ready. */
-            atomic_store_explicit(&b->page->state,
-                                  is_done ? FORK_READY : FORK_CHILD,
+            /* Pairs with the acquire in fork_page_serial. */
+            atomic_store_explicit(&b->page->serial,
+                                  is_done ? lane_serial() : FORK_CHILD,
                                   memory_order_release);
             return is_done;
         }
@@ -208,6 +207,7 @@ breaker_open(const struct breaker_options *options)
     struct breaker_options full;
     struct breaker *b = NULL;
 
+    clock_find();
     if (options_complete(options, &full))
         b = open_handle(&full);
     client_leave(entry);

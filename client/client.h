@@ -54,7 +54,6 @@ struct breaker {
     struct fork_page *page;
     _Atomic(struct view *) view;
     _Atomic(struct world *) world;
-    uint64_t serial; /* of the handle in this process: see lane.h */
     enum breaker_mode mode;
     enum breaker_fail fail;
     const struct transport_kind *transport;

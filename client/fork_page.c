@@ -29,7 +29,7 @@ static void
 in_child(void)
 {
     for (struct fork_page *page = list; page != NULL; page = page->next)
-        atomic_store_explicit(&page->state, FORK_CHILD, memory_order_relaxed);
+        atomic_store_explicit(&page->serial, FORK_CHILD, memory_order_relaxed);
     pthread_mutex_unlock(&list_lock);
 }
 
@@ -43,7 +43,7 @@ enlist(struct fork_page *page)
         has_handlers = pthread_atfork(before_fork, after_fork, in_child) == 0;
     is_done = has_handlers;
     if (is_done) {
-        page->is_listed = 1;
+        page->is_listed = true;
         page->next = list;
         list = page;
     }
@@ -85,7 +85,7 @@ fork_page_free(struct fork_page **page)
 {
     if (*page == NULL)
         return;
-    if ((*page)->is_listed != 0)
+    if ((*page)->is_listed)
         delist(*page);
     (void)munmap(*page, PAGE_BYTES);
     *page = NULL;

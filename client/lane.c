@@ -16,8 +16,8 @@
 
 _Static_assert(sizeof(struct lane_entry) <= 64, "a cache line");
 
-_Thread_local struct lane_thread lane_thread
-    __attribute__((tls_model("initial-exec"), visibility("hidden")));
+_Thread_local struct lane_thread lane_thread __attribute__((
+    tls_model("initial-exec"), visibility("hidden"))) = {.serial = LANE_NOBODY};
 
 static pthread_key_t key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -27,7 +27,8 @@ static _Atomic uint64_t last_serial;
 uint64_t
 lane_serial(void)
 {
-    return atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) + 1;
+    return atomic_fetch_add_explicit(&last_serial, 1, memory_order_relaxed) +
+           FORK_READY;
 }
 
 /* ---- the end of threads and handles ---- */
@@ -59,7 +60,7 @@ leave(void *first)
             free_lane(lane);
         lane = next;
     }
-    lane_thread = (struct lane_thread){.serial = 0};
+    lane_thread = (struct lane_thread){.serial = LANE_NOBODY};
 }
 
 static void
@@ -109,7 +110,7 @@ lanes_fini(struct lanes *lanes)
             free_lane(lane);
         lane = next;
     }
-    lane_thread.serial = 0;
+    lane_thread.serial = LANE_NOBODY;
     sweep();
 }
 
@@ -139,7 +140,7 @@ make(struct breaker *b, struct lanes *lanes)
 
     if (lane == NULL)
         return NULL;
-    lane->serial = b->serial;
+    lane->serial = fork_page_serial(b->page);
     lane->home = (uint64_t)client_world(b)->life << 32;
     lane->tick_ns = -1;
     lane->next = atomic_load_explicit(&lanes->first, memory_order_relaxed);
@@ -169,7 +170,8 @@ struct lane *
 lane_get(struct breaker *b)
 {
     struct lanes *lanes = &client_world(b)->lanes;
-    struct lane *lane = lane_mine(b->serial);
+    uint64_t serial = fork_page_serial(b->page);
+    struct lane *lane = lane_mine(serial);
 
     if (lane != NULL)
         return lane;
@@ -185,22 +187,29 @@ lane_get(struct breaker *b)
     lane->next_mine = lane_thread.first;
     lane_thread.first = lane;
     (void)pthread_setspecific(key, lane_thread.first);
-    return lane_find(b->serial);
+    return lane_find(serial);
 }
 
 /* ---- what it knows ---- */
+
+static void
+forget(struct lane_entry *entry)
+{
+    entry->until_ns = 0;
+    entry->tick_ns = LANE_NO_TICK;
+}
 
 /* Another mapping: what was known of places in the old one is void. */
 static void
 forget_places(struct lane *lane)
 {
     for (size_t i = 0; i < LANE_CHUNKS; i++) {
-        struct lane_entry *chunk =
+        struct lane_chunk *chunk =
             atomic_load_explicit(&lane->chunks[i], memory_order_relaxed);
 
         for (size_t k = 0; chunk != NULL && k < LANE_CHUNK; k++) {
-            chunk[k].word = NULL;
-            chunk[k].until_ns = 0;
+            chunk->entries[k].word = NULL;
+            forget(&chunk->entries[k]);
         }
     }
 }
@@ -240,22 +249,46 @@ lane_look_at(struct breaker *b, struct lane *lane, uint64_t count)
     return true;
 }
 
+bool
+lane_renew(const struct lane *lane, struct lane_entry *entry)
+{
+    if (lane->tick_ns >= entry->until_ns)
+        return false;
+    entry->tick_ns = lane->tick_ns;
+    return true;
+}
+
+static struct lane_chunk *
+make_chunk(void)
+{
+    struct lane_chunk *chunk = aligned_alloc(64, sizeof *chunk);
+
+    if (chunk == NULL)
+        return NULL;
+    memset(chunk, 0, sizeof *chunk);
+    for (size_t k = 0; k < LANE_CHUNK; k++)
+        forget(&chunk->entries[k]);
+    return chunk;
+}
+
 static struct lane_entry *
 make_entry(struct lane *lane, struct breaker_service *s)
 {
     uint32_t at = s->index / LANE_CHUNK;
-    struct lane_entry *chunk =
+    uint32_t k = s->index % LANE_CHUNK;
+    struct lane_chunk *chunk =
         atomic_load_explicit(&lane->chunks[at], memory_order_relaxed);
 
     if (chunk == NULL) {
-        chunk = aligned_alloc(64, LANE_CHUNK * sizeof *chunk);
+        chunk = make_chunk();
         if (chunk == NULL)
             return NULL;
-        memset(chunk, 0, LANE_CHUNK * sizeof *chunk);
         /* Pairs with the acquire in lanes_collect. */
         atomic_store_explicit(&lane->chunks[at], chunk, memory_order_release);
     }
-    return &chunk[s->index % LANE_CHUNK];
+    if (chunk->services[k] == NULL)
+        chunk->services[k] = s;
+    return &chunk->entries[k];
 }
 
 struct lane_entry *
@@ -279,11 +312,9 @@ lane_place(struct lane *lane, struct breaker_service *s)
     if (slot == BK_NO_SLOT || !bk_segment_read(&view->segment, slot, &record) ||
         strcmp(record.name, s->name) != 0)
         return NULL;
-    if (entry->service == NULL)
-        entry->service = s;
     entry->slot = slot;
     entry->incarnation = (uint8_t)record.incarnation;
-    entry->until_ns = 0;
+    forget(entry);
     entry->word = &view->segment.words[slot];
     return entry;
 }
@@ -304,7 +335,7 @@ lane_learn(struct breaker *b, struct breaker_service *s, uint64_t generation,
     entry->go = atomic_load_explicit(entry->word, memory_order_acquire);
     v = bk_verdict_unpack(entry->go);
     entry->generation = generation;
-    entry->until_ns = 0;
+    forget(entry);
     if (v.kind == BK_GO && v.incarnation == entry->incarnation &&
         v.generation == (generation & VERDICT_GENERATION))
         entry->until_ns = until_ns;
@@ -318,11 +349,11 @@ lanes_collect(struct lanes *lanes)
 
     for (; lane != NULL; lane = lane->next) {
         for (size_t i = 0; i < LANE_CHUNKS; i++) {
-            struct lane_entry *chunk =
+            struct lane_chunk *chunk =
                 atomic_load_explicit(&lane->chunks[i], memory_order_acquire);
 
             for (size_t k = 0; chunk != NULL && k < LANE_CHUNK; k++) {
-                struct lane_entry *e = &chunk[k];
+                struct lane_entry *e = &chunk->entries[k];
                 uint64_t told =
                     atomic_load_explicit(&e->told, memory_order_relaxed);
                 /* The acquire pairs with the release of who counts: its
@@ -334,7 +365,7 @@ lanes_collect(struct lanes *lanes)
                     atomic_compare_exchange_strong_explicit(
                         &e->told, &told, allowed, memory_order_relaxed,
                         memory_order_relaxed))
-                    atomic_fetch_add_explicit(&e->service->allowed,
+                    atomic_fetch_add_explicit(&chunk->services[k]->allowed,
                                               allowed - told,
                                               memory_order_relaxed);
             }

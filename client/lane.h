@@ -24,20 +24,28 @@
 /* Rings of one handle; further threads send what they have to tell. */
 #define LANE_RINGS 64
 
+/* No tick of the coarse clock. */
+#define LANE_NO_TICK INT64_MIN
+
 /* What the thread knows of a service: one cache line. */
 struct lane_entry {
     const _Atomic uint64_t *word; /* NULL: it is not known where it lies */
     uint64_t go;                  /* the word that lets calls through */
     uint64_t generation;          /* the whole of it */
-    int64_t
-        until_ns; /* that long, on the coarse clock, the two belong together */
+    int64_t tick_ns;  /* of the lane's look for which all of this was good */
+    int64_t until_ns; /* that long, on the coarse clock, word and generation
+                         belong together */
     /* Written by the thread, read by who tells them: calls let through since
      * ever, and how many of them the daemon knows. */
     _Atomic uint64_t allowed;
     _Atomic uint64_t told;
-    struct breaker_service *service;
     uint32_t slot;
     uint8_t incarnation;
+};
+
+struct lane_chunk {
+    _Alignas(64) struct lane_entry entries[LANE_CHUNK];
+    struct breaker_service *services[LANE_CHUNK]; /* NULL: none of them yet */
 };
 
 enum lane_state {
@@ -68,13 +76,16 @@ struct lane {
     struct lane *next;      /* of the process's, newest first */
     struct lane *next_mine; /* of the thread's */
     struct breaker_service *whose[BK_RING_CELLS]; /* what lies in the ring */
-    _Atomic(struct lane_entry *) chunks[LANE_CHUNKS];
+    _Atomic(struct lane_chunk *) chunks[LANE_CHUNKS];
 };
+
+/* The serial of no handle, and of no page that tells of a fork. */
+#define LANE_NOBODY UINT64_MAX
 
 /* A thread's lane of the handle it used last, and all it has. Reached without a call,
  * also in a library that is loaded late: it is small enough for that. */
 struct lane_thread {
-    uint64_t serial;
+    uint64_t serial; /* LANE_NOBODY: there is none at hand */
     struct lane *lane;
     struct lane *first;
 };
@@ -102,6 +113,8 @@ void lanes_fini(struct lanes *lanes);
 bool lane_look(struct breaker *b, struct lane *lane, int64_t coarse_ns);
 /* The same by the stopwatch, which reads `count`. */
 bool lane_look_at(struct breaker *b, struct lane *lane, uint64_t count);
+/* What is known of a service is good for the tick of the lane's last look. */
+bool lane_renew(const struct lane *lane, struct lane_entry *entry);
 /* The service's entry, made at need, with its place in the lane's mapping; NULL: it
  * does not lie there. */
 struct lane_entry *lane_place(struct lane *lane, struct breaker_service *s);
@@ -113,20 +126,35 @@ void lane_learn(struct breaker *b, struct breaker_service *s,
 /* Moves what threads counted for themselves to the services' own counters. */
 void lanes_collect(struct lanes *lanes);
 
+/* It is lane_thread.lane. `serial` is what the handle's page says, and so in a child its
+ * parent's never is. */
+static inline bool
+lane_is_at_hand(uint64_t serial)
+{
+    return lane_thread.serial == serial;
+}
+
 /* This thread's, if it has one: NULL else. */
 static inline struct lane *
 lane_mine(uint64_t serial)
 {
-    return lane_thread.serial == serial ? lane_thread.lane : lane_find(serial);
+    return lane_is_at_hand(serial) ? lane_thread.lane : lane_find(serial);
 }
 
+static inline struct lane_chunk *
+lane_chunk(const struct lane *lane, uint32_t index)
+{
+    return atomic_load_explicit(&lane->chunks[index / LANE_CHUNK],
+                                memory_order_relaxed);
+}
+
+/* NULL: nothing was ever known of the service. */
 static inline struct lane_entry *
 lane_entry(const struct lane *lane, uint32_t index)
 {
-    struct lane_entry *chunk = atomic_load_explicit(
-        &lane->chunks[index / LANE_CHUNK], memory_order_relaxed);
+    struct lane_chunk *chunk = lane_chunk(lane, index);
 
-    return chunk != NULL ? &chunk[index % LANE_CHUNK] : NULL;
+    return chunk != NULL ? &chunk->entries[index % LANE_CHUNK] : NULL;
 }
 
 /* One call more that the thread let through by itself. */

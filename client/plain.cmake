@@ -17,7 +17,8 @@ target_compile_definitions(breaker_plain
 target_compile_options(breaker_plain PRIVATE -fno-sanitize=all -O2)
 target_link_options(breaker_plain PRIVATE -fno-sanitize=all
     -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/breaker.map -Wl,-z,nodelete)
-target_link_libraries(breaker_plain PRIVATE PkgConfig::ZMQ Threads::Threads)
+target_link_libraries(breaker_plain
+    PRIVATE PkgConfig::ZMQ Threads::Threads ${CMAKE_DL_LIBS})
 # Each source is to be looked at once by what reads compile_commands.json.
 set_target_properties(breaker_plain PROPERTIES
     C_VISIBILITY_PRESET hidden EXPORT_COMPILE_COMMANDS OFF)

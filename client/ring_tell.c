@@ -250,9 +250,9 @@ ring_tell_success(struct breaker_permit *permit, int64_t latency_us)
 
     if (permit->is_settled != 0 || permit->verdict != BREAKER_ALLOWED ||
         permit->source == BREAKER_BY_NOBODY || permit->id != 0 ||
-        latency_us > LATENCY_MAX_US || !fork_page_is_ready(b->page))
+        latency_us > LATENCY_MAX_US)
         return false;
-    lane = lane_mine(b->serial);
+    lane = lane_mine(fork_page_serial(b->page));
     if (lane == NULL || lane->ring == NULL || lane->home != permit->home)
         return false;
     view = client_view(b);
@@ -325,7 +325,7 @@ ring_tell(struct breaker *b, const struct told *item)
 void
 ring_await(struct breaker *b, int64_t end_ns)
 {
-    struct lane *lane = lane_mine(b->serial);
+    struct lane *lane = lane_mine(fork_page_serial(b->page));
 
     if (lane == NULL || !lane->is_new || lane->head == 0)
         return; /* nothing in it that could be overtaken */
@@ -340,7 +340,7 @@ ring_await(struct breaker *b, int64_t end_ns)
 void
 ring_note_sent(struct breaker *b)
 {
-    struct lane *lane = lane_mine(b->serial);
+    struct lane *lane = lane_mine(fork_page_serial(b->page));
 
     if (lane != NULL)
         note_sent(lane);

@@ -299,7 +299,7 @@ check_page(bool may_wipe)
     assert_non_null(page);
     assert_int_equal(page->is_listed, !may_wipe);
     assert_false(fork_page_is_ready(page));
-    atomic_store(&page->state, FORK_READY);
+    atomic_store(&page->serial, FORK_READY);
     assert_true(fork_page_is_ready(page));
     child = stage_fork();
     if (child == 0)
@@ -327,7 +327,7 @@ no_fork_handler_is_needed(void **state)
     pid_t child;
 
     (void)state;
-    atomic_store(&page->state, FORK_READY);
+    atomic_store(&page->serial, FORK_READY);
     child = _Fork();
     if (child == 0)
         _exit(fork_page_is_ready(page) ? 1 : 0);

@@ -258,6 +258,39 @@ a_stale_heart_ends_belief_and_a_beat_restores_it(void **state)
     assert_non_null(strstr(s->log, "breakerd is back"));
 }
 
+/* Who asks without a pause looks at the heart once a tick, and sees in time that it has
+ * stopped: for each service, whether the call is timed or not. */
+static void
+a_busy_caller_sees_a_heart_that_stops(void **state)
+{
+    /* A coarse clock's tick, and for how long the stopwatch stands for it. */
+    static const int64_t late_ns = 12 * BK_NS_PER_MS;
+    struct stage *s = with_service(state, "");
+    struct breaker_service *services[2];
+    struct breaker_permit p = {.source = BREAKER_BY_MEMORY};
+    int64_t beat_ns;
+    uint64_t count = 0;
+
+    (void)fleet_acquire(s->shm, "db");
+    shm_publish(s->shm);
+    services[0] = breaker_service(s->b, "llm");
+    services[1] = breaker_service(s->b, "db");
+    shm_stop_heart(s->shm, 900 * BK_NS_PER_MS);
+    beat_ns = atomic_load(&shm_segment(s->shm)->header->heartbeat_mono_ns);
+    for (; p.source == BREAKER_BY_MEMORY; count++) {
+        int64_t before_ns = mono_ns();
+
+        if (count % 3 == 0)
+            breaker_begin(services[count % 2], &p);
+        else
+            breaker_acquire(services[count % 2], &p);
+        if (p.source == BREAKER_BY_MEMORY)
+            assert_true(before_ns < beat_ns + BK_NS_PER_S + late_ns);
+    }
+    assert_int_equal(p.source, BREAKER_BY_LOCAL);
+    assert_true(count > 100);
+}
+
 /* After a boot the clocks begin anew: a beat of the future is no sign of life. */
 static void
 a_heart_of_the_future_is_no_life(void **state)
@@ -349,6 +382,7 @@ main(void)
         GATE(a_slot_with_a_new_name_fools_no_handle),
         GATE(limits_and_retries_are_asked),
         GATE(a_stale_heart_ends_belief_and_a_beat_restores_it),
+        GATE(a_busy_caller_sees_a_heart_that_stops),
         GATE(a_heart_of_the_future_is_no_life),
         GATE(a_clean_stop_is_seen_at_once),
         GATE(bypass_lets_through_and_a_required_one_bars),
