@@ -214,7 +214,7 @@ look_for_room(struct breaker *b, struct lane *lane, uint64_t cells)
         return true;
     }
     lane->look_at = lane->head + STEP;
-    if (room < STEP + cells)
+    if (room < STEP + BK_RING_ITEM_CELLS)
         lane->look_at = lane->head;
     wake_daemon(b, lane);
     return lane->ring != NULL && room >= cells;
@@ -295,6 +295,8 @@ ring_tell(struct breaker *b, const struct told *item)
         .text_len = (uint8_t)text_len,
         .is_current = item->is_current,
         .will_retry = item->will_retry};
+    uint64_t cells = bk_ring_cells(
+        bk_ring_is_more(out.permit, out.retry_after_ms), out.text_len);
 
     if (lane == NULL || view == NULL)
         return false;
@@ -307,7 +309,7 @@ ring_tell(struct breaker *b, const struct told *item)
             out.incarnation = entry->incarnation;
         }
         if ((entry != NULL || item->kind == TOLD_RELEASE) &&
-            has_room(b, lane, text_len > 0 ? 2 : 1)) {
+            has_room(b, lane, cells)) {
             lane->whose[lane->head & (BK_RING_CELLS - 1)] = item->service;
             lane->head = bk_ring_put(lane->ring, lane->head, &out, item->text);
             if (bk_ring_is_urgent(item->id, item->retry_after_ms,

@@ -1,76 +1,118 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/ring.h"
 
+/* A cell in the writer's or the daemon's own memory. */
+struct cell {
+    uint64_t words[BK_RING_CELL_WORDS];
+};
+
 static void
-put_text(struct bk_ring *ring, uint64_t at, const char *text, size_t len)
+write_cell(struct bk_ring *ring, uint64_t at, const struct cell *from)
 {
     _Atomic uint64_t *cell = ring->cells[at & (BK_RING_CELLS - 1)];
-    uint64_t words[BK_RING_CELL_WORDS] = {0};
 
-    for (size_t i = 0; i < len && i < BK_RING_TEXT; i++) {
-        words[i / 8] |= (uint64_t)(unsigned char)text[i] << 8 * (i % 8);
-    }
     for (size_t i = 0; i < BK_RING_CELL_WORDS; i++) {
-        bk_ring_set(&cell[i], words[i]);
+        bk_ring_set(&cell[i], from->words[i]);
     }
+}
+
+/* Everything is copied before it is looked at: its writer may be at it still. */
+static struct cell
+read_cell(const struct bk_ring *ring, uint64_t at)
+{
+    const _Atomic uint64_t *cell = ring->cells[at & (BK_RING_CELLS - 1)];
+    struct cell out;
+
+    for (size_t i = 0; i < BK_RING_CELL_WORDS; i++) {
+        out.words[i] = atomic_load_explicit(&cell[i], memory_order_relaxed);
+    }
+    return out;
+}
+
+/* ---- writing ---- */
+
+static uint64_t
+put_text(struct bk_ring *ring, uint64_t head, const char *text, size_t len)
+{
+    for (size_t from = 0; from < len; from += BK_RING_CELL_BYTES) {
+        struct cell cell = {.words = {0}};
+
+        for (size_t i = 0; i < BK_RING_CELL_BYTES && from + i < len; i++) {
+            cell.words[i / 8] |= (uint64_t)(unsigned char)text[from + i]
+                                 << 8 * (i % 8);
+        }
+        write_cell(ring, head++, &cell);
+    }
+    return head;
 }
 
 uint64_t
 bk_ring_put(struct bk_ring *ring, uint64_t head,
             const struct bk_ring_item *item, const char *text)
 {
-    _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
+    bool is_more = bk_ring_is_more(item->permit, item->retry_after_ms);
+    struct cell cell = {
+        .words = {item->generation, (uint64_t)item->latency_us,
+                  (uint64_t)item->attempt << 32 | item->slot,
+                  (uint64_t)item->incarnation |
+                      (uint64_t)item->kind << BK_RING_KIND_SHIFT |
+                      (uint64_t)item->outcome << BK_RING_OUTCOME_SHIFT |
+                      (uint64_t)item->text_len << BK_RING_TEXT_SHIFT |
+                      (item->is_current ? BK_RING_IS_CURRENT : 0) |
+                      (item->will_retry ? BK_RING_WILL_RETRY : 0) |
+                      (is_more ? BK_RING_HAS_MORE : 0)}};
 
-    bk_ring_set(&cell[0], item->generation);
-    bk_ring_set(&cell[1], item->permit);
-    bk_ring_set(&cell[2], (uint64_t)item->latency_us);
-    bk_ring_set(&cell[3], item->retry_after_ms);
-    bk_ring_set(&cell[4], (uint64_t)item->attempt << 32 | item->slot);
-    bk_ring_set(&cell[5], (uint64_t)item->incarnation |
-                              (uint64_t)item->kind << 8 |
-                              (uint64_t)item->outcome << 16 |
-                              (uint64_t)item->text_len << 24 |
-                              (uint64_t)item->is_current << 32 |
-                              (uint64_t)item->will_retry << 33);
-    head++;
-    if (item->text_len > 0) {
-        put_text(ring, head, text, item->text_len);
-        head++;
+    write_cell(ring, head++, &cell);
+    if (is_more) {
+        cell = (struct cell){.words = {item->permit, item->retry_after_ms}};
+        write_cell(ring, head++, &cell);
     }
+    head = put_text(ring, head, text, item->text_len);
     atomic_store_explicit(&ring->head, head, memory_order_release);
     return head;
 }
 
-static void
-read_cell(const struct bk_ring *ring, uint64_t at,
-          uint64_t words[BK_RING_CELL_WORDS])
-{
-    const _Atomic uint64_t *cell = ring->cells[at & (BK_RING_CELLS - 1)];
+/* ---- taking ---- */
 
-    for (size_t i = 0; i < BK_RING_CELL_WORDS; i++) {
-        words[i] = atomic_load_explicit(&cell[i], memory_order_relaxed);
-    }
+static uint64_t
+last_word(const struct bk_ring *ring, uint64_t at)
+{
+    return atomic_load_explicit(
+        &ring->cells[at & (BK_RING_CELLS - 1)][BK_RING_CELL_WORDS - 1],
+        memory_order_relaxed);
+}
+
+static bool
+has_more(uint64_t word)
+{
+    return (word & BK_RING_HAS_MORE) != 0;
+}
+
+static uint64_t
+cells_of(uint64_t word)
+{
+    return bk_ring_cells(has_more(word), (uint8_t)(word >> BK_RING_TEXT_SHIFT));
 }
 
 static void
-unpack(const uint64_t *words, struct bk_ring_item *item)
+unpack(const struct cell *cell, struct bk_ring_item *item)
 {
-    *item = (struct bk_ring_item){.generation = words[0],
-                                  .permit = words[1],
-                                  .latency_us = (int64_t)words[2],
-                                  .retry_after_ms = words[3],
-                                  .slot = (uint32_t)words[4],
-                                  .attempt = (uint32_t)(words[4] >> 32),
-                                  .incarnation = (uint8_t)words[5],
-                                  .kind = (uint8_t)(words[5] >> 8),
-                                  .outcome = (uint8_t)(words[5] >> 16),
-                                  .text_len = (uint8_t)(words[5] >> 24),
-                                  .is_current = (words[5] >> 32 & 1) != 0,
-                                  .will_retry = (words[5] >> 33 & 1) != 0};
+    const uint64_t *words = cell->words;
+
+    *item = (struct bk_ring_item){
+        .generation = words[0],
+        .latency_us = (int64_t)words[1],
+        .slot = (uint32_t)words[2],
+        .attempt = (uint32_t)(words[2] >> 32),
+        .incarnation = (uint8_t)words[3],
+        .kind = (uint8_t)(words[3] >> BK_RING_KIND_SHIFT),
+        .outcome = (uint8_t)(words[3] >> BK_RING_OUTCOME_SHIFT),
+        .text_len = (uint8_t)(words[3] >> BK_RING_TEXT_SHIFT),
+        .is_current = (words[3] & BK_RING_IS_CURRENT) != 0,
+        .will_retry = (words[3] & BK_RING_WILL_RETRY) != 0};
 }
 
-/* Everything is copied before it is looked at: its writer may be at it still. The
- * bounds are those of the protocol's numbers. */
+/* The bounds are those of the protocol's numbers. */
 static bool
 is_sound(const struct bk_ring_item *item)
 {
@@ -85,32 +127,48 @@ is_sound(const struct bk_ring_item *item)
 bool
 bk_ring_has_urgent(const struct bk_ring *ring, uint64_t head, uint64_t tail)
 {
-    bool is_text = false;
-    uint64_t words[BK_RING_CELL_WORDS];
-    struct bk_ring_item item;
-    if (head - tail > BK_RING_CELLS) {
+    uint64_t left = head - tail;
+    if (left > BK_RING_CELLS) {
         return true; /* a fault, found where it is taken */
     }
-    for (; tail != head; tail++) {
-        if (is_text) {
-            is_text = false;
-            continue;
-        }
-        read_cell(ring, tail, words);
-        unpack(words, &item);
-        is_text = item.text_len > 0;
-        if (bk_ring_is_urgent(item.permit, item.retry_after_ms, item.outcome)) {
+    while (left > 0) {
+        uint64_t word = last_word(ring, tail);
+        uint64_t cells = cells_of(word);
+        if (has_more(word) ||
+            bk_ring_is_urgent(0, 0, (uint8_t)(word >> BK_RING_OUTCOME_SHIFT))) {
             return true;
         }
+        tail += cells;
+        left -= cells < left ? cells : left;
     }
     return false;
+}
+
+static void
+take_text(const struct bk_ring *ring, uint64_t at, size_t len, char *text)
+{
+    struct cell cell = {.words = {0}};
+
+    for (size_t i = 0; i < len; i++) {
+        size_t k = i % BK_RING_CELL_BYTES;
+        unsigned char c;
+
+        if (k == 0) {
+            cell = read_cell(ring, at++);
+        }
+        c = (unsigned char)(cell.words[k / 8] >> 8 * (k % 8));
+        text[i] = '?';
+        if (c >= ' ' && c != 0x7f) {
+            text[i] = (char)c;
+        }
+    }
+    text[len] = '\0';
 }
 
 enum bk_ring_taken
 bk_ring_take(const struct bk_ring *ring, uint64_t head, uint64_t *tail,
              struct bk_ring_item *item, char *text)
 {
-    uint64_t words[BK_RING_CELL_WORDS];
     uint64_t written = head - *tail;
     text[0] = '\0';
     if (written == 0) {
@@ -119,23 +177,25 @@ bk_ring_take(const struct bk_ring *ring, uint64_t head, uint64_t *tail,
     if (written > BK_RING_CELLS) {
         return BK_RING_FAULT;
     }
-    read_cell(ring, *tail, words);
-    unpack(words, item);
-    if (!is_sound(item) || (item->text_len > 0 && written < 2)) {
+    struct cell cell = read_cell(ring, *tail);
+    uint64_t word = cell.words[BK_RING_CELL_WORDS - 1];
+    uint64_t cells = cells_of(word);
+    unpack(&cell, item);
+    if (cells > written) {
         return BK_RING_FAULT;
     }
-    *tail += 1;
-    if (item->text_len > 0) {
-        read_cell(ring, *tail, words);
-        for (size_t i = 0; i < item->text_len; i++) {
-            unsigned char c = (unsigned char)(words[i / 8] >> 8 * (i % 8));
-            text[i] = '?';
-            if (c >= ' ' && c != 0x7f) {
-                text[i] = (char)c;
-            }
-        }
-        text[item->text_len] = '\0';
-        *tail += 1;
+    if (has_more(word)) {
+        cell = read_cell(ring, *tail + 1);
+        item->permit = cell.words[0];
+        item->retry_after_ms = cell.words[1];
     }
+    if (!is_sound(item)) {
+        return BK_RING_FAULT;
+    }
+    if (item->text_len > 0) {
+        take_text(ring, *tail + bk_ring_cells(has_more(word), 0),
+                  item->text_len, text);
+    }
+    *tail += cells;
     return BK_RING_ITEM;
 }

@@ -10,13 +10,20 @@
 #include <stdatomic.h>
 
 #define BK_RING_CELLS 512 /* a power of two */
-#define BK_RING_CELL_WORDS 8
-/* Octets of an error text: one more cell behind that of its outcome. */
-#define BK_RING_TEXT ((size_t)BK_RING_CELL_WORDS * 8)
+/* Half a cache line: what most outcomes need. The line comes back from the core that
+ * has read it, which costs more than all that is written. */
+#define BK_RING_CELL_WORDS 4
+#define BK_RING_CELL_BYTES ((size_t)BK_RING_CELL_WORDS * 8)
+/* Octets of an error text, in cells of its own. */
+#define BK_RING_TEXT ((size_t)64)
+/* Cells of the longest item. */
+#define BK_RING_ITEM_CELLS (2 + BK_RING_TEXT / BK_RING_CELL_BYTES)
+/* Cells from the one that is written to the one whose line is called for meanwhile. */
+#define BK_RING_AHEAD 24
 /* What is shared, in whole pages, wherever a page has 4096 octets. */
-#define BK_RING_BYTES ((size_t)36864)
-/* "BRKRING1"; another when the meaning of a ring changes. */
-#define BK_RING_MAGIC UINT64_C(0x31474e49524b5242)
+#define BK_RING_BYTES ((size_t)20480)
+/* "BRKRING2"; another when the meaning of a ring changes. */
+#define BK_RING_MAGIC UINT64_C(0x32474e49524b5242)
 /* The daemon looks at a ring this often while outcomes come. */
 #define BK_RING_LOOK_NS (10 * BK_NS_PER_MS)
 
@@ -58,17 +65,41 @@ struct bk_ring_item {
     uint8_t incarnation; /* of that slot, the low bits */
     uint8_t kind;        /* enum bk_ring_kind */
     uint8_t outcome;     /* enum bk_outcome */
-    uint8_t text_len;    /* octets in the cell that follows; 0: there is none */
+    uint8_t text_len;    /* octets in the cells that follow; 0: there is none */
     bool is_current;     /* no generation: the current one */
     bool will_retry;
 };
+
+/* A cell's last word, but for the incarnation in its lowest octet. */
+#define BK_RING_KIND_SHIFT 8
+#define BK_RING_OUTCOME_SHIFT 16
+#define BK_RING_TEXT_SHIFT 24
+#define BK_RING_IS_CURRENT (UINT64_C(1) << 32)
+#define BK_RING_WILL_RETRY (UINT64_C(1) << 33)
+/* Permit and retry_after_ms are in the cell that follows; else both are 0. */
+#define BK_RING_HAS_MORE (UINT64_C(1) << 34)
+
+/* An item needs the cell for these two. */
+static inline bool
+bk_ring_is_more(uint64_t permit, uint64_t retry_after_ms)
+{
+    return permit != 0 || retry_after_ms != 0;
+}
+
+/* Cells of an item. */
+static inline uint64_t
+bk_ring_cells(bool has_more, uint8_t text_len)
+{
+    return (has_more ? 2U : 1U) +
+           (text_len + BK_RING_CELL_BYTES - 1) / BK_RING_CELL_BYTES;
+}
 
 /* The bell is rung for it: somebody may wait for a probe's verdict, for a place or a
  * token, or for the circuit to open. */
 static inline bool
 bk_ring_is_urgent(uint64_t permit, uint64_t retry_after_ms, uint8_t outcome)
 {
-    return permit != 0 || retry_after_ms != 0 ||
+    return bk_ring_is_more(permit, retry_after_ms) ||
            (outcome != BK_SUCCESS && outcome != BK_REJECTED &&
             outcome != BK_CANCELLED);
 }
@@ -91,6 +122,19 @@ bk_ring_set(_Atomic uint64_t *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
+/* The line of that cell is to be here, and nowhere else, when it is written. */
+static inline void
+bk_ring_call_for(struct bk_ring *ring, uint64_t at)
+{
+    _Atomic uint64_t *cell = ring->cells[at & (BK_RING_CELLS - 1)];
+#if defined(__x86_64__)
+    /* What compilers make of the builtin by default fetches it to be read only. */
+    __asm__("prefetchw %0" : : "m"(*cell));
+#else
+    __builtin_prefetch(cell, 1);
+#endif
+}
+
 /* Writes a success at `head` (there must be room for one cell) and returns the new
  * head, which is seen by the daemon from now on. The words are written one by one:
  * to fill in an item first would cost as much again. */
@@ -101,20 +145,19 @@ bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
 {
     _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
 
+    bk_ring_call_for(ring, head + BK_RING_AHEAD);
     bk_ring_set(&cell[0], generation);
-    bk_ring_set(&cell[1], 0);
-    bk_ring_set(&cell[2], (uint64_t)latency_us);
-    bk_ring_set(&cell[3], 0);
-    bk_ring_set(&cell[4], (uint64_t)attempt << 32 | slot);
-    bk_ring_set(&cell[5], (uint64_t)incarnation |
-                              (uint64_t)BK_RING_REPORT << 8 |
-                              (uint64_t)BK_SUCCESS << 16);
+    bk_ring_set(&cell[1], (uint64_t)latency_us);
+    bk_ring_set(&cell[2], (uint64_t)attempt << 32 | slot);
+    bk_ring_set(&cell[3], (uint64_t)incarnation |
+                              (uint64_t)BK_RING_REPORT << BK_RING_KIND_SHIFT |
+                              (uint64_t)BK_SUCCESS << BK_RING_OUTCOME_SHIFT);
     /* Pairs with the acquire of bk_ring_head, as in bk_ring_put. */
     atomic_store_explicit(&ring->head, head + 1, memory_order_release);
     return head + 1;
 }
 
-/* The same of any item; one with a text takes two cells. */
+/* The same of any item, for whose cells there must be room. */
 uint64_t bk_ring_put(struct bk_ring *ring, uint64_t head,
                      const struct bk_ring_item *item, const char *text);
 

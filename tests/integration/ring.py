@@ -8,13 +8,15 @@ import os
 import socket
 import struct
 
-RING_BYTES = 36864
+RING_BYTES = 20480
 CELLS = 512
-MAGIC = 0x31474E49524B5242
+CELL_BYTES = 32
+MAGIC = 0x32474E49524B5242
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 OUTCOMES = {"success": 0, "failure": 1}
 REPORT, RELEASE = 0, 1
 ASLEEP, WATCHED = 0, 1
+HAS_MORE = 4  # of the flags: permit and Retry-After lie in the next cell
 FINGERPRINT_AT = 8  # in the segment's header
 
 
@@ -124,12 +126,19 @@ class Ring:
     def write(self, slot, incarnation, outcome=0, generation=0, permit=0,
               latency_us=1000, retry_after_ms=0, attempt=1, kind=REPORT,
               text_len=0, flags=0):
-        """A cell; the head is moved by publish()."""
-        struct.pack_into(
-            "=8Q", self.map, 128 + self.at % CELLS * 64, generation, permit,
-            latency_us & (1 << 64) - 1, retry_after_ms, attempt << 32 | slot,
+        """An item; the head is moved by publish()."""
+        if permit or retry_after_ms:
+            flags |= HAS_MORE
+        self.write_cell(
+            generation, latency_us & (1 << 64) - 1, attempt << 32 | slot,
             incarnation | kind << 8 | outcome << 16 | text_len << 24
-            | flags << 32, 0, 0)
+            | flags << 32)
+        if permit or retry_after_ms:
+            self.write_cell(permit, retry_after_ms, 0, 0)
+
+    def write_cell(self, *words):
+        struct.pack_into("=4Q", self.map, 128 + self.at % CELLS * CELL_BYTES,
+                         *words)
         self.at += 1
 
     def publish(self):

@@ -237,7 +237,8 @@ class Cells(RingCase):
                        {"permit": (1 << 64) - 1}, {"latency_us": -2},
                        {"latency_us": 1 << 53}, {"latency_us": -(1 << 63)},
                        {"retry_after_ms": 1 << 53},
-                       {"text_len": 5}):  # whose text is not there
+                       {"text_len": 5},  # whose text is not there
+                       {"flags": ring.HAS_MORE}):  # nor what more there is
             def spoil(r, values=values):
                 r.write(*self.slot, **values)
                 r.publish()
@@ -431,8 +432,9 @@ class Floods(RingCase):
                     taken[0] = ring.Ring(ring.Door(self.d))
                 return
             for _ in range(20):
-                at = 128 + self.rng.randrange(ring.CELLS) * 64
-                taken[0].map[at:at + 64] = self.rng.randbytes(64)
+                at = 128 + self.rng.randrange(ring.CELLS) * ring.CELL_BYTES
+                taken[0].map[at:at + ring.CELL_BYTES] = (
+                    self.rng.randbytes(ring.CELL_BYTES))
                 taken[0].move_head(taken[0].tail
                                    + self.rng.randrange(ring.CELLS))
         self.calm_under(noise)

@@ -107,7 +107,7 @@ room_is_what_was_given_back(void **state)
 {
     (void)state;
     char text[BK_RING_TEXT + 1];
-    struct bk_ring_item item = some_item(1);
+    struct bk_ring_item item = some_item(0);
     uint64_t head = 0;
     uint64_t tail = 0;
     clear();
@@ -145,7 +145,9 @@ assert_fault(size_t word, uint64_t value)
     uint64_t tail = 0;
     clear();
     bk_ring_put(&ring, 0, &item, "");
-    atomic_store(&ring.cells[0][word], value);
+    atomic_store(
+        &ring.cells[word / BK_RING_CELL_WORDS][word % BK_RING_CELL_WORDS],
+        value);
     assert_int_equal(take(&tail, &item, text), BK_RING_FAULT);
     assert_int_equal(tail, 0);
 }
@@ -156,13 +158,44 @@ what_is_out_of_bounds_is_a_fault(void **state)
     (void)state;
     assert_fault(0, BK_NUMBER_END);
     assert_fault(1, BK_NUMBER_END);
-    assert_fault(2, BK_NUMBER_END);
-    assert_fault(2, UINT64_MAX - 1);
-    assert_fault(3, UINT64_MAX);
-    assert_fault(5, (uint64_t)BK_RING_KIND_COUNT << 8);
-    assert_fault(5, (uint64_t)BK_OUTCOME_COUNT << 16);
-    assert_fault(5, (uint64_t)(BK_RING_TEXT + 1) << 24);
-    assert_fault(5, (uint64_t)1 << 24); /* its text is not written */
+    assert_fault(1, UINT64_MAX - 1);
+    assert_fault(3, (uint64_t)BK_RING_KIND_COUNT << BK_RING_KIND_SHIFT);
+    assert_fault(3, (uint64_t)BK_OUTCOME_COUNT << BK_RING_OUTCOME_SHIFT);
+    assert_fault(4, BK_NUMBER_END); /* the permit */
+    assert_fault(5, UINT64_MAX);    /* Retry-After */
+}
+
+/* The item that some worker says begins at the last cell written, with cells behind it
+ * that are not. */
+static void
+assert_unwritten(uint64_t word, uint64_t written, enum bk_ring_taken taken)
+{
+    char text[BK_RING_TEXT + 1];
+    struct bk_ring_item item;
+    uint64_t tail = 0;
+    clear();
+    atomic_store(&ring.cells[0][3], word);
+    atomic_store(&ring.head, written);
+    assert_int_equal(take(&tail, &item, text), taken);
+    assert_int_equal(tail, taken == BK_RING_ITEM ? written : 0);
+}
+
+static void
+cells_that_are_not_written_are_a_fault(void **state)
+{
+    (void)state;
+    const uint64_t text = UINT64_C(1) << BK_RING_TEXT_SHIFT;
+    assert_unwritten(0, 1, BK_RING_ITEM);
+    assert_unwritten(BK_RING_HAS_MORE, 1, BK_RING_FAULT);
+    assert_unwritten(BK_RING_HAS_MORE, 2, BK_RING_ITEM);
+    assert_unwritten(text, 1, BK_RING_FAULT);
+    assert_unwritten(32 * text, 2, BK_RING_ITEM);
+    assert_unwritten(33 * text, 2, BK_RING_FAULT);
+    assert_unwritten(33 * text, 3, BK_RING_ITEM);
+    assert_unwritten(BK_RING_HAS_MORE | 64 * text, 3, BK_RING_FAULT);
+    assert_unwritten(BK_RING_HAS_MORE | 64 * text, 4, BK_RING_ITEM);
+    assert_unwritten(65 * text, BK_RING_CELLS, BK_RING_FAULT);
+    assert_unwritten(255 * text, BK_RING_CELLS, BK_RING_FAULT);
 }
 
 static void
@@ -213,11 +246,13 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+
         cmocka_unit_test(what_is_written_is_taken_in_order),
         cmocka_unit_test(a_success_is_an_item_like_another),
         cmocka_unit_test(room_is_what_was_given_back),
         cmocka_unit_test(control_characters_of_a_text_are_not_told),
         cmocka_unit_test(what_is_out_of_bounds_is_a_fault),
+        cmocka_unit_test(cells_that_are_not_written_are_a_fault),
         cmocka_unit_test(a_head_beyond_the_ring_is_a_fault),
         cmocka_unit_test(what_rings_the_bell_is_seen_behind_what_does_not),
     };
