@@ -503,7 +503,7 @@ take_other(struct callers *c, struct caller *who,
         }
         return true;
     case BK_ZMTP_FAULT:
-        log_line(LOG_DEBUG, "process %u is hung up on: %s", who->peer.pid,
+        log_line(LOG_WARNING, "process %u is hung up on: %s", who->peer.pid,
                  item->fault);
         lose(who);
         return false;

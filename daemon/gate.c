@@ -33,6 +33,7 @@ struct guest {
  * loop's. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct guest guests[FD_MAX];
+static int guests_end;                /* above each that was ever in */
 static _Atomic int doors[GATE_DOORS]; /* listening descriptor + 1 */
 static int reserve_fd = -1;
 static uint64_t cap_total;
@@ -104,7 +105,7 @@ gate_stats(struct gate_stats *out)
 static bool
 is_known_pid(pid_t pid)
 {
-    for (int fd = 0; fd < FD_MAX; fd++) {
+    for (int fd = 0; fd < guests_end; fd++) {
         if (guests[fd].is_in && guests[fd].door == GATE_WORKER &&
             guests[fd].pid == pid) {
             return true;
@@ -117,7 +118,7 @@ static uint64_t
 count_user(uid_t uid)
 {
     uint64_t count = 0;
-    for (int fd = 0; fd < FD_MAX; fd++) {
+    for (int fd = 0; fd < guests_end; fd++) {
         count += guests[fd].is_in && guests[fd].uid == uid;
     }
     return count;
@@ -140,6 +141,7 @@ let_in(int fd, enum gate_door door)
     }
     guests[fd] = (struct guest){
         .is_in = true, .door = door, .uid = who.uid, .pid = who.pid};
+    guests_end = fd < guests_end ? guests_end : fd + 1;
     stats.connections++;
     if (door == GATE_EVENTS) {
         meter_begin(fd);
