@@ -13,25 +13,33 @@ slice_index(const struct bk_policy *p, int64_t now_ns)
     return now_ns / (length > 0 ? length : 1);
 }
 
-static struct bk_budget_slice *
+/* The place of a slice, which is one of the ten from here on. Those between the
+ * newest and it are empty. Clocks read by several processes may differ by less than
+ * ten slices; one further back is of a damaged record. */
+static size_t
 current(struct bk_budget *b, int64_t index)
 {
-    struct bk_budget_slice *slice = &b->slices[index % BK_SLICES];
-    if (slice->index != index) {
-        memset(slice, 0, sizeof(*slice));
-        slice->index = index;
+    if (index > b->newest || index <= b->newest - BK_SLICES) {
+        int64_t gap = index > b->newest ? index - b->newest : BK_SLICES;
+        for (int64_t i = 0; i < gap && i < BK_SLICES; i++) {
+            size_t at = (size_t)((index - i + BK_SLICES) % BK_SLICES);
+            b->deposits_ppm[at] = 0;
+            b->withdrawals[at] = 0;
+        }
+        b->newest = index;
     }
-    return slice;
+    return (size_t)(index % BK_SLICES);
 }
 
 void
 bk_budget_deposit(struct bk_budget *b, const struct bk_policy *p,
                   int64_t now_ns)
 {
-    struct bk_budget_slice *slice = current(b, slice_index(p, now_ns));
-    slice->deposits_ppm += p->retry_ratio_ppm;
-    if (slice->deposits_ppm > SLICE_MAX_PPM) {
-        slice->deposits_ppm = SLICE_MAX_PPM;
+    uint64_t *deposits_ppm =
+        &b->deposits_ppm[current(b, slice_index(p, now_ns))];
+    *deposits_ppm += p->retry_ratio_ppm;
+    if (*deposits_ppm > SLICE_MAX_PPM) {
+        *deposits_ppm = SLICE_MAX_PPM;
     }
 }
 
@@ -52,11 +60,10 @@ bk_budget_balance_ppm(const struct bk_budget *b, const struct bk_policy *p,
 {
     int64_t index = slice_index(p, now_ns);
     int64_t balance = reserve_ppm(p);
-    for (int i = 0; i < BK_SLICES; i++) {
-        const struct bk_budget_slice *slice = &b->slices[i];
-        if (slice->index > index - BK_SLICES && slice->index <= index) {
-            balance += (int64_t)slice->deposits_ppm;
-            balance -= (int64_t)(slice->withdrawals * BK_PPM);
+    for (int64_t i = b->newest; i > b->newest - BK_SLICES && i >= 0; i--) {
+        if (i > index - BK_SLICES && i <= index) {
+            balance += (int64_t)b->deposits_ppm[i % BK_SLICES];
+            balance -= (int64_t)(b->withdrawals[i % BK_SLICES] * BK_PPM);
         }
     }
     return balance > 0 ? (uint64_t)balance : 0;
@@ -66,12 +73,14 @@ bool
 bk_budget_withdraw(struct bk_budget *b, const struct bk_policy *p,
                    int64_t now_ns, struct bk_withdrawal *made)
 {
-    if (bk_budget_balance_ppm(b, p, now_ns) < BK_PPM) {
+    int64_t index = slice_index(p, now_ns);
+    uint32_t *withdrawals = &b->withdrawals[current(b, index)];
+    if (bk_budget_balance_ppm(b, p, now_ns) < BK_PPM ||
+        *withdrawals == UINT32_MAX) { /* as many as can be counted */
         b->denied++;
         return false;
     }
-    int64_t index = slice_index(p, now_ns);
-    current(b, index)->withdrawals++;
+    ++*withdrawals;
     b->granted++;
     made->index = index;
     made->era = b->era;
@@ -86,10 +95,11 @@ bk_budget_cancel(struct bk_budget *b, const struct bk_policy *p, int64_t now_ns,
     if (made.index < 0) {
         return;
     }
-    struct bk_budget_slice *slice = &b->slices[made.index % BK_SLICES];
-    if (made.era == b->era && slice->index == made.index &&
-        made.index > index - BK_SLICES && slice->withdrawals > 0) {
-        slice->withdrawals--;
+    uint32_t *withdrawals = &b->withdrawals[made.index % BK_SLICES];
+    if (made.era == b->era && made.index <= b->newest &&
+        made.index > b->newest - BK_SLICES && made.index > index - BK_SLICES &&
+        *withdrawals > 0) {
+        --*withdrawals;
     }
 }
 
@@ -97,26 +107,25 @@ bool
 bk_budget_is_sound(const struct bk_budget *b)
 {
     for (int i = 0; i < BK_SLICES; i++) {
-        if (b->slices[i].deposits_ppm > SLICE_MAX_PPM ||
-            b->slices[i].withdrawals > SLICE_MAX_PPM / BK_PPM) {
+        if (b->deposits_ppm[i] > SLICE_MAX_PPM) {
             return false;
         }
     }
-    return true;
+    return b->newest >= 0;
 }
 
 void
 bk_budget_forget_withdrawals(struct bk_budget *b)
 {
-    for (int i = 0; i < BK_SLICES; i++) {
-        b->slices[i].withdrawals = 0;
-    }
+    memset(b->withdrawals, 0, sizeof(b->withdrawals));
     b->era++;
 }
 
 void
 bk_budget_clear(struct bk_budget *b)
 {
-    memset(b->slices, 0, sizeof(b->slices));
+    b->newest = 0;
+    memset(b->deposits_ppm, 0, sizeof(b->deposits_ppm));
+    memset(b->withdrawals, 0, sizeof(b->withdrawals));
     b->era++;
 }

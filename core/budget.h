@@ -4,19 +4,18 @@
  *
  * The retry budget: retries as a share of calls, over a sliding time of ten
  * slices, in fixed point. Shape after Finagle's RetryBudget (deposits that
- * expire, plus a floor), shared by the whole fleet. */
+ * expire, plus a floor), shared by the whole fleet. One number says which ten
+ * slices there are: it is kept for every service, and most of it would be indices. */
 #include "core/window.h"
 
-struct bk_budget_slice {
-    int64_t index;
-    uint64_t deposits_ppm;
-    uint64_t withdrawals;
-};
-
+/* Slice `index` is floor(now / slice length), and lies at index % BK_SLICES. */
 struct bk_budget {
-    struct bk_budget_slice slices[BK_SLICES];
+    int64_t
+        newest; /* index of the newest slice; the others are the nine before */
+    uint64_t deposits_ppm[BK_SLICES];
     uint64_t granted;
     uint64_t denied;
+    uint32_t withdrawals[BK_SLICES];
     uint32_t era; /* grows when withdrawals are forgotten: old tokens then
                      have nothing to give back */
     uint32_t reserved;

@@ -37,11 +37,11 @@ _Static_assert(sizeof(struct bk_route) == 1096, "route");
 _Static_assert(sizeof(struct bk_past) == 240, "past");
 _Static_assert(sizeof(struct bk_policy) == 576, "policy");
 _Static_assert(sizeof(struct bk_window) == 272, "window");
-_Static_assert(sizeof(struct bk_budget) == 264, "budget");
+_Static_assert(sizeof(struct bk_budget) == 152, "budget");
 _Static_assert(sizeof(struct bk_ramp) == 40, "ramp");
 _Static_assert(sizeof(struct bk_override) == 152, "override");
 _Static_assert(sizeof(struct bk_counters) == 8 * BK_COUNTER_COUNT, "counters");
-_Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 264 + 272 + 152 + 96,
+_Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 152 + 272 + 152 + 96,
                "breaker");
 _Static_assert(offsetof(struct bk_record, breaker) == 88, "record");
 _Static_assert(offsetof(struct bk_segment_header, words_at) == 48, "header");

@@ -411,8 +411,8 @@ numbers_out_of_range_are_not_sound(void **state)
     DAMAGE(window.head, BK_WINDOW_CALLS_MAX);
     DAMAGE(window.sums.calls, BK_WINDOW_CALLS_MAX + 1);
     DAMAGE(generation, BK_NUMBER_END);
-    DAMAGE(budget.slices[9].deposits_ppm, UINT64_MAX);
-    DAMAGE(budget.slices[9].withdrawals, UINT64_MAX);
+    DAMAGE(budget.deposits_ppm[9], UINT64_MAX);
+    DAMAGE(budget.newest, -1);
 }
 
 static void

@@ -169,16 +169,55 @@ a_slice_holds_no_more_than_its_share(void **state)
     for (int i = 0; i < BK_SLICES; i++) {
         int64_t now_ns = p.retry_ttl_ns / BK_SLICES * i;
         bk_budget_deposit(&budget, &p, now_ns);
-        budget.slices[i].deposits_ppm = (UINT64_C(1) << 59) - 1;
+        budget.deposits_ppm[i] = (UINT64_C(1) << 59) - 1;
         assert_true(bk_budget_is_sound(&budget));
         bk_budget_deposit(&budget, &p, now_ns);
         bk_budget_deposit(&budget, &p, now_ns);
-        assert_true(budget.slices[i].deposits_ppm == UINT64_C(1) << 59);
+        assert_true(budget.deposits_ppm[i] == UINT64_C(1) << 59);
         assert_true(bk_budget_is_sound(&budget));
         assert_true(balance(now_ns) > UINT64_C(1) << 59);
     }
-    budget.slices[3].deposits_ppm++;
+    budget.deposits_ppm[3]++;
     assert_false(bk_budget_is_sound(&budget));
+}
+
+/* As many as can be counted, however much is left. */
+static void
+a_slice_counts_its_withdrawals(void **state)
+{
+    struct bk_withdrawal made;
+    (void)state;
+    begin("retry_min_per_sec=1000000 retry_ttl=720h");
+    assert_true(bk_budget_withdraw(&budget, &p, 0, &made));
+    budget.withdrawals[0] = UINT32_MAX - 1;
+    assert_true(bk_budget_withdraw(&budget, &p, 0, &made));
+    assert_true(balance(0) > BK_PPM);
+    assert_false(bk_budget_withdraw(&budget, &p, 0, &made));
+    assert_int_equal(budget.denied, 1);
+    bk_budget_cancel(&budget, &p, 0, made);
+    assert_true(bk_budget_withdraw(&budget, &p, 0, &made));
+    assert_true(
+        bk_budget_withdraw(&budget, &p, p.retry_ttl_ns / BK_SLICES, &made));
+}
+
+/* A worker reads a coarser clock than the daemon whose budget it goes on with. */
+static void
+a_clock_a_little_behind_finds_its_slice(void **state)
+{
+    int64_t slice_ns;
+    (void)state;
+    begin("retry_min_per_sec=0 retry_ratio=1");
+    slice_ns = p.retry_ttl_ns / BK_SLICES;
+    bk_budget_deposit(&budget, &p, 30 * slice_ns);
+    bk_budget_deposit(&budget, &p, 29 * slice_ns);
+    assert_int_equal(balance(29 * slice_ns), BK_PPM);
+    assert_int_equal(balance(30 * slice_ns), 2 * BK_PPM);
+    assert_int_equal(balance(39 * slice_ns), BK_PPM);
+    /* Further back than all slices: what lies ahead of it is none of its own. */
+    bk_budget_deposit(&budget, &p, 20 * slice_ns);
+    assert_int_equal(balance(20 * slice_ns), BK_PPM);
+    assert_int_equal(balance(29 * slice_ns), BK_PPM);
+    assert_int_equal(balance(30 * slice_ns), 0);
 }
 
 int
@@ -188,6 +227,8 @@ main(void)
         cmocka_unit_test(the_reserve_is_there_from_the_start),
         cmocka_unit_test(deposits_are_exact),
         cmocka_unit_test(a_millionth_short_is_short),
+        cmocka_unit_test(a_slice_counts_its_withdrawals),
+        cmocka_unit_test(a_clock_a_little_behind_finds_its_slice),
         cmocka_unit_test(slices_leave_after_the_time_to_live),
         cmocka_unit_test(a_withdrawal_is_undone_where_it_was_made),
         cmocka_unit_test(a_withdrawal_that_left_is_not_undone),
