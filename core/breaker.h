@@ -41,8 +41,8 @@ struct bk_breaker {
     struct bk_ramp ramp;
     struct bk_budget budget;
     struct bk_window window;
-    struct bk_override override;
     struct bk_counters counters;
+    struct bk_override override; /* last: its texts are published apart */
 };
 
 enum bk_event_kind {

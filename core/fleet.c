@@ -19,6 +19,8 @@ bucket_count_for(uint32_t services)
 /* Where the parts lie in the caller's memory, each aligned for 8 octets. */
 struct layout {
     size_t services;
+    size_t stats;
+    size_t evidence;
     size_t policies;
     size_t routes;
     size_t leases;
@@ -42,6 +44,9 @@ lay_out(const struct bk_limits *l)
     struct layout at = {0};
     at.total = (sizeof(struct bk_fleet) + 7) / 8 * 8;
     at.services = take(&at.total, sizeof(struct bk_service) * l->services);
+    at.stats = take(&at.total, sizeof(struct bk_stats) * l->services);
+    at.evidence = take(&at.total, sizeof(struct bk_evidence) *
+                                      BK_EVIDENCE_COUNT * l->services);
     at.policies = take(&at.total, sizeof(struct bk_policy) * l->policies);
     at.routes = take(&at.total, sizeof(struct bk_route) * l->routes);
     at.leases = take(&at.total, bk_leases_bytes(l->leases));
@@ -73,6 +78,8 @@ bk_fleet_init(void *mem, const struct bk_limits *limits,
     f->dirty_head = BK_NO_SLOT;
     f->bucket_count = bucket_count_for(limits->services);
     f->services = (struct bk_service *)(void *)(base + at.services);
+    f->stats = (struct bk_stats *)(void *)(base + at.stats);
+    f->evidence = (struct bk_evidence *)(void *)(base + at.evidence);
     f->policies = (struct bk_policy *)(void *)(base + at.policies);
     f->routes = (struct bk_route *)(void *)(base + at.routes);
     f->policy_users = (uint32_t *)(void *)(base + at.policy_users);
@@ -83,12 +90,13 @@ bk_fleet_init(void *mem, const struct bk_limits *limits,
     return f;
 }
 
-void *
-bk_fleet_room(struct bk_fleet *f, uint32_t count, size_t *bytes)
+void
+bk_fleet_parts(struct bk_fleet *f, struct bk_fleet_part out[BK_FLEET_PARTS])
 {
-    count = count < f->limits.services ? count : f->limits.services;
-    *bytes = sizeof(struct bk_service) * count;
-    return f->services;
+    out[0] = (struct bk_fleet_part){f->services, sizeof(*f->services), false};
+    out[1] = (struct bk_fleet_part){f->stats, sizeof(*f->stats), false};
+    out[2] = (struct bk_fleet_part){
+        f->evidence, BK_EVIDENCE_COUNT * sizeof(*f->evidence), true};
 }
 
 /* ---- looking and draining ---- */

@@ -50,13 +50,14 @@ struct bk_service {
     uint32_t policy;         /* index of its policy; see bk_fleet_policy */
     bool is_configured;      /* named by file or SET: never makes room */
     bool is_dirty;
+    bool has_evidence; /* false: all places are empty */
     int64_t used_ns;
     struct bk_breaker breaker;
-    struct bk_stats stats;
+    struct bk_stats *stats;       /* apart, as is what seldom is there: */
+    struct bk_evidence *evidence; /* BK_EVIDENCE_COUNT */
     uint64_t stats_dirty[BK_STAT_MASKS]; /* a bit a word: to be published */
     struct bk_lease_heap permits;
     struct bk_lease_heap tokens;
-    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
     uint32_t evidence_next;
     uint32_t evidence_dirty; /* a bit each: to be published */
     uint32_t dirty_next;
@@ -118,6 +119,8 @@ const struct bk_service *bk_fleet_service(const struct bk_fleet *f,
                                           uint32_t slot); /* NULL: free slot */
 const struct bk_policy *bk_fleet_policy(const struct bk_fleet *f,
                                         uint32_t policy);
+/* None from here on was ever used. */
+uint32_t bk_fleet_policy_end(const struct bk_fleet *f);
 /* Grows whenever the table of policies says another thing. */
 uint64_t bk_fleet_policy_edition(const struct bk_fleet *f);
 uint32_t bk_fleet_count(const struct bk_fleet *f);
@@ -306,8 +309,8 @@ struct bk_kept {
     int64_t used_ns;
     const struct bk_breaker *breaker;
     const struct bk_policy *policy;
-    const struct bk_evidence *evidence;
-    const struct bk_stats *stats; /* NULL: all zero */
+    const struct bk_evidence *evidence; /* NULL: none */
+    const struct bk_stats *stats;       /* NULL: all zero */
 };
 /* Takes a service, then its leases, over from a segment, slot for slot. It counts as
  * published unless something about it is another now; bk_fleet_touch says that it
@@ -316,8 +319,16 @@ enum bk_error bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns,
                              const struct bk_kept *kept);
 /* All that is published of the service must be published again. */
 void bk_fleet_touch(struct bk_fleet *f, uint32_t slot);
-/* The memory that the services in the first `count` slots take. */
-void *bk_fleet_room(struct bk_fleet *f, uint32_t count, size_t *bytes);
+/* The parts of the memory that are used slot by slot, from their starts: `slot_bytes`
+ * of each. */
+#define BK_FLEET_PARTS 3
+struct bk_fleet_part {
+    void *at;
+    size_t slot_bytes;
+    bool is_seldom; /* of few services there is something in it */
+};
+void bk_fleet_parts(struct bk_fleet *f,
+                    struct bk_fleet_part out[BK_FLEET_PARTS]);
 bool bk_fleet_adopt_lease(struct bk_fleet *f, uint32_t slot,
                           const struct bk_lease *lease);
 

@@ -128,9 +128,9 @@ ask_service(struct bk_fleet *f, int64_t now_ns, uint32_t slot, bool is_tried,
     }
     struct bk_effects fx = bk_fleet_step(f, slot, &event);
     if (fx.would_deny != BK_DENY_NONE) {
-        bk_fleet_count_stat(s, &s->stats.would_reject[fx.would_deny], 1);
+        bk_fleet_count_stat(s, &s->stats->would_reject[fx.would_deny], 1);
     } else if (!fx.is_allowed && !is_tried) {
-        bk_fleet_count_stat(s, &s->stats.rejected[fx.deny], 1);
+        bk_fleet_count_stat(s, &s->stats->rejected[fx.deny], 1);
     }
     *answer = (struct bk_acquired){.is_allowed = fx.is_allowed,
                                    .service = slot,
@@ -161,7 +161,7 @@ count_denied(struct bk_fleet *f, const struct bk_acquired *asked,
     for (uint32_t i = 0; i < count; i++) {
         struct bk_service *s = &f->services[asked[i].service];
         s->breaker.counters.denied++;
-        bk_fleet_count_stat(s, &s->stats.rejected[asked[i].deny], 1);
+        bk_fleet_count_stat(s, &s->stats->rejected[asked[i].deny], 1);
     }
 }
 
@@ -274,8 +274,8 @@ static void
 count_duration(struct bk_service *s, const struct bk_report *r)
 {
     size_t bucket = bk_duration_bucket(r->latency_ns);
-    bk_fleet_count_stat(s, &s->stats.duration[bucket], 1);
-    bk_fleet_count_stat(s, &s->stats.duration_us[r->outcome],
+    bk_fleet_count_stat(s, &s->stats->duration[bucket], 1);
+    bk_fleet_count_stat(s, &s->stats->duration_us[r->outcome],
                         (uint64_t)(r->latency_ns / BK_NS_PER_US));
 }
 
@@ -407,11 +407,11 @@ count_retry(struct bk_service *s, const struct bk_retry *ask,
             const struct bk_granted *answer)
 {
     if (!answer->is_granted) {
-        bk_fleet_count_stat(s, &s->stats.retry_denied[answer->deny], 1);
+        bk_fleet_count_stat(s, &s->stats->retry_denied[answer->deny], 1);
         return;
     }
-    bk_fleet_count_stat(s, &s->stats.retry_granted[ask->outcome], 1);
-    bk_fleet_count_stat(s, &s->stats.retry_delay_us[ask->outcome],
+    bk_fleet_count_stat(s, &s->stats->retry_granted[ask->outcome], 1);
+    bk_fleet_count_stat(s, &s->stats->retry_delay_us[ask->outcome],
                         (uint64_t)(answer->delay_ns / BK_NS_PER_US));
 }
 
@@ -553,7 +553,7 @@ bk_fleet_tally(struct bk_fleet *f, int64_t now_ns, const char *name,
     } else {
         bk_count(&s->breaker.counters.denied, count);
         bk_fleet_count_stat(
-            s, &s->stats.rejected[deny < BK_DENY_CALLS ? deny : 0], count);
+            s, &s->stats->rejected[deny < BK_DENY_CALLS ? deny : 0], count);
     }
     s->used_ns = now_ns;
     bk_fleet_settle(f, slot);

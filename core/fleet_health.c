@@ -36,7 +36,7 @@ bk_fleet_health(struct bk_fleet *f, int64_t now_ns, const struct bk_health *h)
     BK_ASSERT(h->outcome < BK_OUTCOME_COUNT);
     bk_fleet_catch_up(f, slot, now_ns);
     struct bk_service *s = &f->services[slot];
-    bk_fleet_count_stat(s, &s->stats.probes[h->outcome], 1);
+    bk_fleet_count_stat(s, &s->stats->probes[h->outcome], 1);
     struct bk_event event = {.kind = BK_EV_HEALTH, .now_ns = now_ns};
     event.u.health.is_good = h->outcome == BK_SUCCESS;
     struct bk_effects fx = bk_fleet_step(f, slot, &event);

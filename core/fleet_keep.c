@@ -102,7 +102,7 @@ bk_fleet_save(const struct bk_fleet *f, uint32_t service, int64_t now_ns,
         b->override.is_set ? left(b->override.expires_ns, now_ns) : 0;
     out->counters = b->counters;
     out->open_ns = bk_breaker_open_time(b, now_ns);
-    out->stats = s->stats;
+    out->stats = *s->stats;
 }
 
 /* The end of what remained: as given, even if the configuration has changed
@@ -164,7 +164,7 @@ bk_fleet_restore(struct bk_fleet *f, int64_t now_ns,
                        saved->generation + BK_GENERATION_LEAP, &slot);
     if (error == BK_OK) {
         f->services[slot].is_configured = is_configured;
-        f->services[slot].stats = saved->stats;
+        *f->services[slot].stats = saved->stats;
         revive(&f->services[slot].breaker, now_ns, saved);
         bk_fleet_settle(f, slot);
     }
@@ -215,11 +215,15 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
     s->incarnation = kept->incarnation;
     s->is_configured = kept->is_configured;
     s->used_ns = kept->used_ns;
-    memcpy(s->evidence, kept->evidence, sizeof(s->evidence));
-    s->evidence_next = bk_evidence_next(kept->evidence);
-    memset(&s->stats, 0, sizeof(s->stats));
+    bk_fleet_clear_counts(s);
+    if (kept->evidence != NULL) {
+        s->has_evidence = true;
+        memcpy(s->evidence, kept->evidence,
+               BK_EVIDENCE_COUNT * sizeof(*s->evidence));
+        s->evidence_next = bk_evidence_next(kept->evidence);
+    }
     if (kept->stats != NULL) {
-        s->stats = *kept->stats;
+        *s->stats = *kept->stats;
     }
     if (take_breaker(&s->breaker, kept) || policy != kept->policy_at) {
         bk_fleet_touch(f, slot);

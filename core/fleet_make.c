@@ -67,12 +67,25 @@ bk_fleet_enter(struct bk_fleet *f, uint32_t slot, const char *name, size_t len,
     BK_ASSERT(s->name[0] == '\0');
     bk_copy_text(s->name, sizeof(s->name), name, len);
     s->policy = policy;
+    s->stats = &f->stats[slot];
+    s->evidence = &f->evidence[(size_t)slot * BK_EVIDENCE_COUNT];
     s->shut_ns = 0;
     bk_lease_heap_init(&s->permits);
     bk_lease_heap_init(&s->tokens);
     f->buckets[bk_fleet_bucket(f, name, len)] = slot;
     bk_fleet_add_timer(f, slot);
     return s;
+}
+
+void
+bk_fleet_clear_counts(struct bk_service *s)
+{
+    memset(s->stats, 0, sizeof(*s->stats));
+    if (s->has_evidence) {
+        memset(s->evidence, 0, BK_EVIDENCE_COUNT * sizeof(*s->evidence));
+    }
+    s->has_evidence = false;
+    s->evidence_next = 0;
 }
 
 enum bk_error
@@ -90,9 +103,7 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, const char *name, size_t len,
     s->incarnation++;
     s->is_configured = false;
     s->used_ns = now_ns;
-    s->evidence_next = 0;
-    memset(s->evidence, 0, sizeof(s->evidence));
-    memset(&s->stats, 0, sizeof(s->stats));
+    bk_fleet_clear_counts(s);
     bk_breaker_init(&s->breaker, policy, now_ns, generation);
     bk_fleet_touch(f, slot);
     bk_fleet_settle(f, slot);

@@ -143,6 +143,12 @@ bk_fleet_policy(const struct bk_fleet *f, uint32_t policy)
     return f->policy_users[policy] > 0 ? &f->policies[policy] : NULL;
 }
 
+uint32_t
+bk_fleet_policy_end(const struct bk_fleet *f)
+{
+    return f->policy_end;
+}
+
 const struct bk_policy *
 bk_fleet_policy_of(const struct bk_fleet *f, uint32_t slot)
 {

@@ -33,6 +33,8 @@ struct bk_fleet {
                                      fell out of the ring; 0: none did */
     struct bk_leases leases;
     struct bk_service *services;
+    struct bk_stats *stats;       /* of each slot */
+    struct bk_evidence *evidence; /* BK_EVIDENCE_COUNT of each slot */
     struct bk_policy *policies;
     uint32_t *policy_users;
     uint32_t policy_end; /* none beyond was ever used */
@@ -86,6 +88,8 @@ enum bk_error bk_fleet_place(struct bk_fleet *f, int64_t now_ns,
 struct bk_service *bk_fleet_enter(struct bk_fleet *f, uint32_t slot,
                                   const char *name, size_t len,
                                   uint32_t policy);
+/* Nothing was counted yet, nor against it. */
+void bk_fleet_clear_counts(struct bk_service *s);
 /* Voids its leases, frees its slot. */
 void bk_fleet_remove(struct bk_fleet *f, uint32_t slot);
 /* The index of an equal policy, one user more; BK_NO_SLOT when full. */

@@ -72,7 +72,7 @@ service_deadline(const struct bk_fleet *f, uint32_t slot)
 void
 bk_fleet_count_stat(struct bk_service *s, uint64_t *word, uint64_t more)
 {
-    size_t at = ((uintptr_t)word - (uintptr_t)&s->stats) / sizeof(*word);
+    size_t at = ((uintptr_t)word - (uintptr_t)s->stats) / sizeof(*word);
     BK_ASSERT(at < BK_STAT_WORDS);
     bk_count(word, more);
     s->stats_dirty[at / 64] |= UINT64_C(1) << at % 64;
@@ -218,7 +218,7 @@ bk_fleet_step(struct bk_fleet *f, uint32_t slot, struct bk_event *event)
         struct bk_note note = {.service = slot, .change = fx.change};
         size_t change = (size_t)fx.change.from * BK_STATE_COUNT + fx.change.to;
         memcpy(note.name, s->name, sizeof(note.name));
-        bk_fleet_count_stat(s, &s->stats.transitions[change], 1);
+        bk_fleet_count_stat(s, &s->stats->transitions[change], 1);
         bk_fleet_void_permits(f, s);
         bk_fleet_note(f, &note);
     }
@@ -253,6 +253,7 @@ bk_fleet_next_evidence(struct bk_service *s)
 {
     uint32_t at = s->evidence_next % BK_EVIDENCE_COUNT;
     s->evidence_next = (at + 1) % BK_EVIDENCE_COUNT;
+    s->has_evidence = true;
     s->evidence_dirty |= UINT32_C(1) << at;
     memset(&s->evidence[at], 0, sizeof(s->evidence[at]));
     return &s->evidence[at];

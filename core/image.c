@@ -3,30 +3,14 @@
 #include "core/bug.h"
 #include <string.h>
 
-/* Independent sums, so that the processor need not wait for one multiplication
- * before it starts the next. */
-#define LANES 4
 #define ODD UINT64_C(0x9e3779b97f4a7c15)
 
-static void
-mix(uint64_t lanes[LANES], size_t i, uint64_t word)
-{
-    uint64_t h = (lanes[i % LANES] ^ word) * ODD;
-
-    lanes[i % LANES] = h ^ (h >> 29);
-}
-
-/* Zeros give zero: blank memory is a whole image. */
 static uint64_t
-finish(const uint64_t lanes[LANES])
+mix(uint64_t lane, uint64_t word)
 {
-    uint64_t h = 0;
+    uint64_t h = (lane ^ word) * ODD;
 
-    for (size_t i = 0; i < LANES; i++) {
-        h = (h ^ lanes[i]) * ODD;
-        h ^= h >> 32;
-    }
-    return h;
+    return h ^ (h >> 29);
 }
 
 static uint64_t
@@ -38,6 +22,35 @@ word_of(const void *from, size_t i)
     return word;
 }
 
+/* Four independent sums, so that the processor need not wait for one multiplication
+ * before it starts the next. Zeros give zero: blank memory is a whole image. */
+uint64_t
+bk_image_check(const void *from, size_t bytes)
+{
+    size_t count = bytes / sizeof(uint64_t);
+    uint64_t lanes[4] = {0};
+    uint64_t h = 0;
+    size_t i = 0;
+
+    for (; i + 4 <= count; i += 4) {
+        lanes[0] = mix(lanes[0], word_of(from, i));
+        lanes[1] = mix(lanes[1], word_of(from, i + 1));
+        lanes[2] = mix(lanes[2], word_of(from, i + 2));
+        lanes[3] = mix(lanes[3], word_of(from, i + 3));
+    }
+    if (i < count)
+        lanes[0] = mix(lanes[0], word_of(from, i));
+    if (i + 1 < count)
+        lanes[1] = mix(lanes[1], word_of(from, i + 1));
+    if (i + 2 < count)
+        lanes[2] = mix(lanes[2], word_of(from, i + 2));
+    for (i = 0; i < 4; i++) {
+        h = (h ^ lanes[i]) * ODD;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
 /* Every store is a release, pairing with the acquire loads of bk_image_load:
  * a reader that sees any word of this round also sees all the writer stored
  * before the round, such as the sequence number of the round before. */
@@ -45,16 +58,12 @@ void
 bk_image_store(_Atomic uint64_t *at, const void *from, size_t bytes)
 {
     size_t count = bytes / sizeof(uint64_t);
-    uint64_t lanes[LANES] = {0};
 
     BK_ASSERT(bytes % sizeof(uint64_t) == 0);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t word = word_of(from, i);
-
-        mix(lanes, i, word);
-        atomic_store_explicit(&at[i], word, memory_order_release);
-    }
-    atomic_store_explicit(&at[count], finish(lanes), memory_order_release);
+    for (size_t i = 0; i < count; i++)
+        atomic_store_explicit(&at[i], word_of(from, i), memory_order_release);
+    atomic_store_explicit(&at[count], bk_image_check(from, bytes),
+                          memory_order_release);
 }
 
 /* Relaxed loads: only the writer itself looks at what it wrote. The check is
@@ -63,17 +72,13 @@ void
 bk_image_update(_Atomic uint64_t *at, const void *from, size_t bytes)
 {
     size_t count = bytes / sizeof(uint64_t);
-    uint64_t lanes[LANES] = {0};
-    bool is_same = true;
+    bool is_same = atomic_load_explicit(&at[count], memory_order_relaxed) ==
+                   bk_image_check(from, bytes);
 
-    for (size_t i = 0; i < count && is_same; i++) {
-        uint64_t word = word_of(from, i);
-
-        mix(lanes, i, word);
-        is_same = atomic_load_explicit(&at[i], memory_order_relaxed) == word;
-    }
-    if (!is_same ||
-        atomic_load_explicit(&at[count], memory_order_relaxed) != finish(lanes))
+    for (size_t i = 0; i < count && is_same; i++)
+        is_same = atomic_load_explicit(&at[i], memory_order_relaxed) ==
+                  word_of(from, i);
+    if (!is_same)
         bk_image_store(at, from, bytes);
 }
 
@@ -83,15 +88,13 @@ bool
 bk_image_load(_Atomic uint64_t *at, void *out, size_t bytes)
 {
     size_t count = bytes / sizeof(uint64_t);
-    uint64_t lanes[LANES] = {0};
 
     BK_ASSERT(bytes % sizeof(uint64_t) == 0);
     for (size_t i = 0; i < count; i++) {
         uint64_t word = atomic_load_explicit(&at[i], memory_order_acquire);
 
-        mix(lanes, i, word);
         memcpy((char *)out + i * sizeof word, &word, sizeof word);
     }
     return atomic_load_explicit(&at[count], memory_order_acquire) ==
-           finish(lanes);
+           bk_image_check(out, bytes);
 }

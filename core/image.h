@@ -13,6 +13,8 @@
 /* Words an image of `type` takes, the check word included. */
 #define BK_IMAGE_WORDS(type) (sizeof(type) / sizeof(uint64_t) + 1)
 
+/* The check word of `bytes` octets (a multiple of 8). */
+uint64_t bk_image_check(const void *from, size_t bytes);
 /* Copies `bytes` (a multiple of 8) into the image at `at`. One writer. */
 void bk_image_store(_Atomic uint64_t *at, const void *from, size_t bytes);
 /* As bk_image_store, but leaves an image alone that says the same already. */

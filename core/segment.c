@@ -5,10 +5,11 @@
 #include "core/segment.h"
 #include "core/bug.h"
 #include "core/image.h"
+#include "core/segment_blocks.h"
 #include <string.h>
 
 /* Grows when the meaning of a published field changes but no size does. */
-#define LAYOUT_VERSION 2
+#define LAYOUT_VERSION 3
 #define PAGE UINT64_C(4096)
 #define CACHE_LINE UINT64_C(64)
 /* Larger limits are refused: keeps every size within 64 bits, and buckets
@@ -31,6 +32,9 @@ WHOLE_WORDS(struct bk_stats);
 WHOLE_WORDS(struct bk_totals);
 WHOLE_WORDS(struct bk_route);
 WHOLE_WORDS(struct bk_past);
+_Static_assert(BK_BLOCKS_MOST ==
+                   BK_BLOCKS_FOR(BK_STAT_WORDS) + BK_BLOCK_KINDS - 1,
+               "blocks of a service");
 _Static_assert(sizeof(struct bk_lease) == 56, "lease");
 _Static_assert(sizeof(struct bk_evidence) == 96, "evidence");
 _Static_assert(sizeof(struct bk_route) == 1096, "route");
@@ -41,9 +45,9 @@ _Static_assert(sizeof(struct bk_budget) == 152, "budget");
 _Static_assert(sizeof(struct bk_ramp) == 40, "ramp");
 _Static_assert(sizeof(struct bk_override) == 152, "override");
 _Static_assert(sizeof(struct bk_counters) == 8 * BK_COUNTER_COUNT, "counters");
-_Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 152 + 272 + 152 + 96,
+_Static_assert(sizeof(struct bk_breaker) == 72 + 40 + 152 + 272 + 96 + 152,
                "breaker");
-_Static_assert(offsetof(struct bk_record, breaker) == 88, "record");
+_Static_assert(offsetof(struct bk_record, breaker) == 96, "record");
 _Static_assert(offsetof(struct bk_segment_header, words_at) == 48, "header");
 _Static_assert(offsetof(struct bk_segment_header, phase) == 192, "header");
 
@@ -57,6 +61,13 @@ buckets_for(uint32_t services)
     return count;
 }
 
+/* As many as all services together can need. */
+static uint64_t
+block_count_for(const struct bk_limits *limits)
+{
+    return (uint64_t)limits->services * BK_BLOCKS_MOST;
+}
+
 /* Takes `count` things of `words` words at *end; returns where they start. */
 static uint64_t
 place(uint64_t *end, uint64_t count, uint64_t words)
@@ -65,6 +76,14 @@ place(uint64_t *end, uint64_t count, uint64_t words)
 
     *end = at + count * words * sizeof(uint64_t);
     return at;
+}
+
+/* The same of what has memory only as far as it is in use. */
+static uint64_t
+place_on_page(uint64_t *end, uint64_t count, uint64_t words)
+{
+    *end = (*end + PAGE - 1) / PAGE * PAGE;
+    return place(end, count, words);
 }
 
 /* Fills in every field of `h` that follows from its limits. */
@@ -79,18 +98,15 @@ lay_out(struct bk_segment_header *h)
     h->stamps_at = place(&end, limits->services, 1);
     h->buckets_at = place(&end, h->bucket_count, 1);
     h->names_at = place(&end, limits->services, BK_NAME_SIZE / 8);
-    h->records_at =
-        place(&end, limits->services, 1 + BK_IMAGE_WORDS(struct bk_record));
-    h->evidence_at =
-        place(&end, limits->services,
-              BK_EVIDENCE_COUNT * BK_IMAGE_WORDS(struct bk_evidence));
-    h->stats_at = place(&end, limits->services, BK_STAT_WORDS);
-    h->policies_at =
-        place(&end, limits->policies, BK_IMAGE_WORDS(struct bk_policy));
+    h->records_at = place(&end, limits->services, BK_RECORD_WORDS);
+    h->chains_at = place(&end, limits->services, 1);
     h->leases_at = place(&end, limits->leases, BK_IMAGE_WORDS(struct bk_lease));
     h->routes_at = place(&end, limits->routes, BK_IMAGE_WORDS(struct bk_route));
     h->past_at = place(&end, BK_PAST_COUNT, BK_IMAGE_WORDS(struct bk_past));
-    h->pending_at = place(&end, 1, 1 + BK_IMAGE_WORDS(struct bk_record));
+    h->pending_at = place(&end, 1, BK_RECORD_WORDS);
+    h->policies_at =
+        place_on_page(&end, limits->policies, BK_IMAGE_WORDS(struct bk_policy));
+    h->blocks_at = place_on_page(&end, block_count_for(limits), BK_BLOCK_WORDS);
     h->total_bytes = (end + PAGE - 1) / PAGE * PAGE;
 }
 
@@ -111,6 +127,16 @@ bk_segment_bytes(const struct bk_limits *limits)
     lay_out(&h);
     BK_ASSERT(h.total_bytes <= SIZE_MAX);
     return (size_t)h.total_bytes;
+}
+
+size_t
+bk_segment_fixed_bytes(const struct bk_limits *limits)
+{
+    struct bk_segment_header h = {.limits = *limits};
+
+    BK_ASSERT(limits_are_sound(limits));
+    lay_out(&h);
+    return (size_t)h.policies_at;
 }
 
 /* Sizes, offsets and counts that both sides compiled in. */
@@ -160,6 +186,12 @@ static const uint64_t facts[] = {
     offsetof(struct bk_past, service),
     offsetof(struct bk_past, text),
     BK_PAST_COUNT,
+    BK_RECORD_BYTES,
+    BK_BLOCK_WORDS,
+    BK_BLOCKS_MOST,
+    BK_BLOCK_KINDS,
+    offsetof(struct bk_segment_header, policy_end),
+    offsetof(struct bk_segment_header, block_end),
     sizeof(struct bk_stats),
     offsetof(struct bk_stats, transitions),
     offsetof(struct bk_stats, duration),
@@ -202,6 +234,8 @@ bk_segment_format(void *base, const struct bk_limits *limits,
     lay_out(h);
     bk_copy_text(h->boot_id, sizeof h->boot_id, boot_id, strlen(boot_id));
     h->time_namespace = time_namespace;
+    atomic_store(&h->policy_end, limits->policies);
+    atomic_store(&h->block_end, block_count_for(limits));
 }
 
 /* Where the words of an array start. */
@@ -229,7 +263,7 @@ check_header(const struct bk_segment_header *h, size_t bytes,
         h->total_bytes != want->total_bytes || h->words_at != want->words_at ||
         h->stamps_at != want->stamps_at || h->buckets_at != want->buckets_at ||
         h->names_at != want->names_at || h->records_at != want->records_at ||
-        h->evidence_at != want->evidence_at || h->stats_at != want->stats_at ||
+        h->chains_at != want->chains_at || h->blocks_at != want->blocks_at ||
         h->policies_at != want->policies_at ||
         h->leases_at != want->leases_at || h->routes_at != want->routes_at ||
         h->past_at != want->past_at || h->pending_at != want->pending_at)
@@ -260,8 +294,8 @@ bk_segment_attach(struct bk_segment *s, void *base, size_t bytes)
     s->buckets = at_offset(base, want.buckets_at);
     s->names = at_offset(base, want.names_at);
     s->records = at_offset(base, want.records_at);
-    s->evidence = at_offset(base, want.evidence_at);
-    s->stats = at_offset(base, want.stats_at);
+    s->chains = at_offset(base, want.chains_at);
+    s->blocks = at_offset(base, want.blocks_at);
     s->policies = at_offset(base, want.policies_at);
     s->leases = at_offset(base, want.leases_at);
     s->routes = at_offset(base, want.routes_at);
@@ -269,5 +303,42 @@ bk_segment_attach(struct bk_segment *s, void *base, size_t bytes)
     s->pending = at_offset(base, want.pending_at);
     s->limits = want.limits;
     s->bucket_count = want.bucket_count;
+    s->block_count = (uint32_t)block_count_for(&want.limits);
+    s->block_free = BK_NO_SLOT;
     return NULL;
+}
+
+/* ---- what has memory ---- */
+
+/* Acquire: pairs with the release below, which comes after the memory. */
+static uint32_t
+count_of(const _Atomic uint64_t *end, uint32_t most)
+{
+    uint64_t count = atomic_load_explicit(end, memory_order_acquire);
+
+    return count < most ? (uint32_t)count : most;
+}
+
+uint32_t
+bk_segment_blocks(const struct bk_segment *s)
+{
+    return count_of(&s->header->block_end, s->block_count);
+}
+
+uint32_t
+bk_segment_policies(const struct bk_segment *s)
+{
+    return count_of(&s->header->policy_end, s->limits.policies);
+}
+
+void
+bk_segment_set_blocks(struct bk_segment *s, uint32_t count)
+{
+    atomic_store_explicit(&s->header->block_end, count, memory_order_release);
+}
+
+void
+bk_segment_set_policies(struct bk_segment *s, uint32_t count)
+{
+    atomic_store_explicit(&s->header->policy_end, count, memory_order_release);
 }

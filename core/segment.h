@@ -5,10 +5,12 @@
  * The shared memory: one mapped file, written by the daemon alone, mapped
  * read-only by everybody else, adopted by the next daemon. docs/shm.md draws it.
  *
- * Every access goes through 64-bit atomic words. Three ways of writing:
+ * Every access goes through 64-bit atomic words. Four ways of writing:
  *  - a lone word (verdict, heartbeat, what is counted for metrics): one store;
  *  - an image with a check word behind it (lease, policy, evidence, route): a
  *    reader or adopter that sees a torn one sees a wrong check;
+ *  - a block of what is seldom said of a service: its first word says whose it is, and
+ *    changes before what is in it does (segment_blocks.h);
  *  - a record (a service's state): a sequence number and an image, overwritten while
  *    the number is odd; what is being written lies whole in the one place `pending`
  *    meanwhile, for readers and for the next writer if this one is killed. */
@@ -46,8 +48,8 @@ struct bk_segment_header {
     uint64_t buckets_at;
     uint64_t names_at;
     uint64_t records_at;
-    uint64_t evidence_at;
-    uint64_t stats_at;
+    uint64_t chains_at;
+    uint64_t blocks_at;
     uint64_t policies_at;
     uint64_t leases_at;
     uint64_t routes_at;
@@ -65,7 +67,9 @@ struct bk_segment_header {
     _Atomic uint64_t service_count;
     _Atomic uint64_t next_id;
     _Atomic uint64_t route_count;
-    _Atomic uint64_t lease_end; /* above each slot of a lease ever used */
+    _Atomic uint64_t lease_end;  /* above each slot of a lease ever used */
+    _Atomic uint64_t policy_end; /* policies from here on have no memory */
+    _Atomic uint64_t block_end;  /* nor have blocks */
     _Atomic uint64_t version[BK_VERSION_SIZE / 8]; /* text of the daemon's */
     _Atomic uint64_t totals[BK_TOTAL_COUNT];
 };
@@ -78,8 +82,12 @@ struct bk_record {
     uint32_t is_used; /* 0: the slot is free */
     uint32_t is_configured;
     int64_t used_ns;
-    struct bk_breaker breaker;
+    uint32_t words; /* an operator's are in this place, 1 or 2; 0: none */
+    uint32_t reserved;
+    struct bk_breaker breaker; /* ends with those words, which lie apart */
 };
+/* What of it is one image. */
+#define BK_RECORD_BYTES offsetof(struct bk_record, breaker.override.reason)
 
 /* A segment mapped into this process. */
 struct bk_segment {
@@ -89,8 +97,8 @@ struct bk_segment {
     _Atomic uint64_t *buckets; /* slot + 1, or 0 */
     _Atomic uint64_t *names;   /* BK_NAME_SIZE octets a service */
     _Atomic uint64_t *records;
-    _Atomic uint64_t *evidence;
-    _Atomic uint64_t *stats; /* BK_STAT_WORDS a service */
+    _Atomic uint64_t *chains; /* a service's first block + 1, or 0 */
+    _Atomic uint64_t *blocks;
     _Atomic uint64_t *policies;
     _Atomic uint64_t *leases;
     _Atomic uint64_t *routes;
@@ -98,11 +106,22 @@ struct bk_segment {
     _Atomic uint64_t *pending; /* slot + 1, or 0, and an image of a record */
     struct bk_limits limits;   /* copied and checked: never read from the map */
     uint32_t bucket_count;
+    uint32_t block_count; /* all that can ever be in use */
+    /* The writer's: */
+    uint32_t block_used; /* none beyond was ever taken */
+    uint32_t block_free; /* the first given back, or BK_NO_SLOT */
 };
 
+/* Words of a block, and how many blocks a service needs at most. */
+#define BK_BLOCK_WORDS 8
+#define BK_BLOCKS_MOST 34
+
+/* Of the whole file, with what has no memory yet. */
 size_t bk_segment_bytes(const struct bk_limits *limits);
+/* Of what has memory from the first: policies and blocks lie behind it. */
+size_t bk_segment_fixed_bytes(const struct bk_limits *limits);
 uint64_t bk_segment_fingerprint(void);
-/* Lays out zeroed memory; phase stays BLANK. */
+/* Lays out zeroed memory, all of which is there; phase stays BLANK. */
 void bk_segment_format(void *base, const struct bk_limits *limits,
                        const char *boot_id, uint64_t time_namespace);
 /* Checks a mapping of `bytes` octets before anything in it is believed. NULL
@@ -119,8 +138,8 @@ bool bk_segment_read(const struct bk_segment *s, uint32_t slot,
                      struct bk_record *out);
 bool bk_segment_read_policy(const struct bk_segment *s, uint32_t policy,
                             struct bk_policy *out);
-/* Torn entries read as empty. */
-void bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
+/* Torn entries read as empty. False: there never was any. */
+bool bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
                               struct bk_evidence out[BK_EVIDENCE_COUNT]);
 /* What no daemon writes reads as 0. */
 void bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
@@ -138,8 +157,19 @@ bool bk_segment_read_past(const struct bk_segment *s, uint32_t index,
 void bk_segment_read_version(const struct bk_segment *s,
                              char out[BK_VERSION_SIZE]);
 
-/* The writer. One process, one thread. */
-void bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f,
+/* The writer. One process, one thread. Whoever goes on with another's segment first
+ * finds out which blocks are in use: `met` has a zero bit for each of block_count. */
+void bk_segment_sweep(struct bk_segment *s, uint64_t *met);
+/* Blocks that have memory, and those of them never used: BK_BLOCKS_MOST should be there
+ * before each put. Policies likewise. */
+uint32_t bk_segment_blocks(const struct bk_segment *s);
+void bk_segment_set_blocks(struct bk_segment *s, uint32_t count);
+uint32_t bk_segment_room(const struct bk_segment *s);
+uint32_t bk_segment_policies(const struct bk_segment *s);
+void bk_segment_set_policies(struct bk_segment *s, uint32_t count);
+/* False when a block was missing: what should be in it is not seen, until it changes
+ * or the service is touched. */
+bool bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f,
                             uint32_t slot);
 /* Stores the verdict word; true when it differs from what was there (then the
  * caller reads the clock and stores the stamp). */

@@ -7,10 +7,6 @@
 #include "core/segment.h"
 
 #define BK_NAME_WORDS (BK_NAME_SIZE / sizeof(uint64_t))
-/* Words of one service's record: its sequence number and its image. The pending
- * record has as many, with its slot in the number's place. */
-#define BK_RECORD_WORDS (1 + BK_IMAGE_WORDS(struct bk_record))
-
 /* Gives a slot the name `name` ("": none) and looks after the index. `f` is
  * asked for all names when the index turns out to be damaged. */
 void bk_index_put(struct bk_segment *s, const struct bk_fleet *f, uint32_t slot,

@@ -4,6 +4,7 @@
  * and still hold what no daemon writes, so everything that is later used as an
  * index, a string or a divisor is looked at before it leaves this file. */
 #include "core/image.h"
+#include "core/segment_blocks.h"
 #include "core/segment_index.h"
 #include <string.h>
 
@@ -29,14 +30,15 @@ load_pending(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
     uint64_t name = (uint64_t)slot + 1;
 
     return atomic_load_explicit(&s->pending[0], memory_order_acquire) == name &&
-           bk_image_load(s->pending + 1, out, sizeof *out) &&
+           bk_image_load(s->pending + 1, out, BK_RECORD_BYTES) &&
            atomic_load_explicit(&s->pending[0], memory_order_relaxed) == name;
 }
 
 /* While the number is even the image is whole, and the writer touches it only after it
  * stored the next number; a reader that saw a word of such a later round therefore
  * sees a later number here, and tries again. While it is odd, for a moment or since
- * the writer died, the record is the one pending. */
+ * the writer died, the record is the one pending. The place of an operator's words is
+ * not written to while a record names it, so what is said of the image holds of them. */
 static bool
 load_record(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
 {
@@ -45,9 +47,11 @@ load_record(const struct bk_segment *s, uint32_t slot, struct bk_record *out)
     for (int tries = 0; tries < BK_READ_TRIES; tries++) {
         uint64_t before = atomic_load_explicit(sequence, memory_order_acquire);
         bool is_whole = (before & 1) == 0
-                            ? bk_image_load(sequence + 1, out, sizeof *out)
+                            ? bk_image_load(sequence + 1, out, BK_RECORD_BYTES)
                             : load_pending(s, slot, out);
 
+        if (is_whole)
+            bk_blocks_read_words(s, slot, out->words, out);
         if (atomic_load_explicit(sequence, memory_order_relaxed) == before &&
             (is_whole || (before & 1) == 0))
             return is_whole;
@@ -102,49 +106,11 @@ bool
 bk_segment_read_policy(const struct bk_segment *s, uint32_t policy,
                        struct bk_policy *out)
 {
-    return policy < s->limits.policies &&
+    return policy < bk_segment_policies(s) &&
            bk_image_load(s->policies +
                              (size_t)policy * BK_IMAGE_WORDS(struct bk_policy),
                          out, sizeof *out) &&
            policy_is_sound(out);
-}
-
-void
-bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
-                         struct bk_evidence out[BK_EVIDENCE_COUNT])
-{
-    const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
-    size_t first = (size_t)slot * BK_EVIDENCE_COUNT;
-
-    memset(out, 0, BK_EVIDENCE_COUNT * sizeof *out);
-    if (slot >= s->limits.services)
-        return;
-    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
-        struct bk_evidence *e = &out[i];
-
-        if (!bk_image_load(s->evidence + (first + i) * words, e, sizeof *e) ||
-            e->at_ns < 0 || e->latency_ns < -1 ||
-            e->outcome >= BK_OUTCOME_COUNT ||
-            !ends_within(e->worker, sizeof e->worker) ||
-            !ends_within(e->text, sizeof e->text))
-            memset(e, 0, sizeof *e);
-    }
-}
-
-void
-bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
-                      struct bk_stats *out)
-{
-    memset(out, 0, sizeof *out);
-    if (slot >= s->limits.services)
-        return;
-    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
-        uint64_t word = atomic_load_explicit(
-            &s->stats[(size_t)slot * BK_STAT_WORDS + i], memory_order_relaxed);
-
-        if (word < BK_NUMBER_END)
-            bk_stats_set(out, i, word);
-    }
 }
 
 void

@@ -4,6 +4,7 @@
  * reader, and a writer killed between any two stores leaves a sound segment. */
 #include "core/bug.h"
 #include "core/image.h"
+#include "core/segment_blocks.h"
 #include "core/segment_index.h"
 #include <string.h>
 
@@ -31,7 +32,7 @@ carry_out(struct bk_segment *s, uint32_t slot, const struct bk_record *record)
     uint64_t odd = atomic_load_explicit(sequence, memory_order_relaxed) | 1;
 
     atomic_store_explicit(sequence, odd, memory_order_release);
-    bk_image_store(sequence + 1, record, sizeof *record);
+    bk_image_store(sequence + 1, record, BK_RECORD_BYTES);
     atomic_store_explicit(sequence, odd + 1, memory_order_release);
     atomic_store_explicit(&s->pending[0], 0, memory_order_release);
 }
@@ -50,82 +51,88 @@ finish_last(struct bk_segment *s)
         (atomic_load_explicit(&s->records[(size_t)(name - 1) * BK_RECORD_WORDS],
                               memory_order_relaxed) &
          1) != 0 &&
-        bk_image_load(s->pending + 1, &record, sizeof record))
+        bk_image_load(s->pending + 1, &record, BK_RECORD_BYTES))
         carry_out(s, (uint32_t)name - 1, &record);
     else
         atomic_store_explicit(&s->pending[0], 0, memory_order_release);
 }
 
+/* The place of an operator's words that the record in its place names. */
+static uint32_t
+shown_words(const struct bk_segment *s, uint32_t slot)
+{
+    const size_t offset = offsetof(struct bk_record, words);
+    uint64_t word =
+        atomic_load_explicit(&s->records[(size_t)slot * BK_RECORD_WORDS + 1 +
+                                         offset / sizeof(uint64_t)],
+                             memory_order_relaxed);
+    uint32_t halves[2];
+
+    memcpy(halves, &word, sizeof halves);
+    return halves[offset / sizeof(uint32_t) % 2];
+}
+
 /* The new record lies whole in `pending` before the old one is touched, and until the
  * new one is in its place: killed anywhere, one of the two can be read. */
-static void
+static bool
 store_record(struct bk_segment *s, uint32_t slot,
              const struct bk_service *service)
 {
     struct bk_record record;
+    bool is_done = true;
 
     finish_last(s);
     record_of(service, &record);
-    bk_image_store(s->pending + 1, &record, sizeof record);
+    if (record.breaker.override.is_set) {
+        record.words =
+            bk_blocks_put_words(s, slot, shown_words(s, slot), &record);
+        is_done = record.words != 0;
+    }
+    bk_image_store(s->pending + 1, &record, BK_RECORD_BYTES);
     atomic_store_explicit(&s->pending[0], (uint64_t)slot + 1,
                           memory_order_release);
     carry_out(s, slot, &record);
+    return is_done;
 }
 
-static void
+static bool
 store_evidence(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
                const struct bk_service *service)
 {
     static const struct bk_evidence none;
-    const size_t words = BK_IMAGE_WORDS(struct bk_evidence);
-    _Atomic uint64_t *to =
-        s->evidence + (size_t)slot * BK_EVIDENCE_COUNT * words;
+    bool is_done = true;
     uint32_t i;
 
-    if (service == NULL) {
-        for (i = 0; i < BK_EVIDENCE_COUNT; i++)
-            bk_image_update(to + i * words, &none, sizeof none);
-        return;
-    }
-    while ((i = bk_fleet_next_dirty_evidence(f, slot)) < BK_EVIDENCE_COUNT)
-        bk_image_update(to + i * words, &service->evidence[i], sizeof none);
-}
+    while ((i = bk_fleet_next_dirty_evidence(f, slot)) < BK_EVIDENCE_COUNT) {
+        const struct bk_evidence *e =
+            service->has_evidence ? &service->evidence[i] : &none;
 
-/* Each word stands for itself: nobody needs two of one moment. Only those that
- * have changed are stored; of a service that is gone, none is left. */
-static void
-store_stats(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
-            const struct bk_service *service)
-{
-    _Atomic uint64_t *to = s->stats + (size_t)slot * BK_STAT_WORDS;
-    size_t i;
-
-    if (service == NULL) {
-        for (i = 0; i < BK_STAT_WORDS; i++)
-            atomic_store_explicit(&to[i], 0, memory_order_relaxed);
-        return;
+        is_done = bk_blocks_put_evidence(s, slot, i, e) && is_done;
     }
-    while ((i = bk_fleet_next_dirty_stat(f, slot)) < BK_STAT_WORDS)
-        atomic_store_explicit(&to[i], bk_stats_word(&service->stats, i),
-                              memory_order_relaxed);
+    return is_done;
 }
 
 /* A new name is in the record before the index leads to it; a name that goes
  * leaves the index before the record does. Either way a reader that finds the
  * slot by name and reads another name in the record knows to ask again. */
-void
+bool
 bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f, uint32_t slot)
 {
     const struct bk_service *service = bk_fleet_service(f, slot);
+    bool is_done;
 
     BK_ASSERT(slot < s->limits.services);
-    if (service == NULL)
+    if (service == NULL) {
         bk_index_put(s, f, slot, "");
-    store_evidence(s, f, slot, service);
-    store_stats(s, f, slot, service);
-    store_record(s, slot, service);
-    if (service != NULL)
-        bk_index_put(s, f, slot, service->name);
+        (void)store_record(s, slot, NULL);
+        bk_blocks_free(s, slot);
+        return true;
+    }
+    is_done = store_evidence(s, f, slot, service);
+    is_done = bk_blocks_put_stats(s, f, slot, service->stats) && is_done;
+    is_done = store_record(s, slot, service) && is_done;
+    bk_index_put(s, f, slot, service->name);
+    return is_done;
 }
 
 /* The store pairs with the acquire load of a worker's gate: who sees this word also
@@ -168,7 +175,9 @@ bk_segment_put_policies(struct bk_segment *s, const struct bk_fleet *f)
     static const struct bk_policy none;
     uint32_t count = bk_fleet_limits(f)->policies;
 
-    for (uint32_t i = 0; i < s->limits.policies; i++) {
+    uint32_t room = bk_segment_policies(s);
+
+    for (uint32_t i = 0; i < room; i++) {
         const struct bk_policy *policy =
             i < count ? bk_fleet_policy(f, i) : NULL;
 

@@ -14,7 +14,7 @@ begin_row(struct observe_row *row, const struct bk_service *s, int64_t now_ns)
 {
     row->incarnation = s->incarnation;
     row->since_ns = now_ns;
-    memcpy(row->told, s->stats.would_reject, sizeof(row->told));
+    memcpy(row->told, s->stats->would_reject, sizeof(row->told));
 }
 
 void
@@ -48,7 +48,7 @@ write_calls(const struct observe_row *row, const struct bk_service *s,
     uint64_t calls = 0;
     bk_text_init(&reasons, room, sizeof(room));
     for (size_t i = 0; i < BK_DENY_CALLS; i++) {
-        uint64_t more = s->stats.would_reject[i] - row->told[i];
+        uint64_t more = s->stats->would_reject[i] - row->told[i];
         if (more == 0) {
             continue;
         }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/publish.h"
+#include "core/segment_blocks.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include <errno.h>
@@ -12,6 +13,12 @@
 #include <unistd.h>
 
 #define FILE_NAME "breakerd.shm"
+/* Room is taken for so many at a time, which are whole pages. */
+#define BLOCK_STEP 1024
+#define POLICY_STEP 64
+#define LARGE_PAGE ((size_t)2 << 20)
+/* When there was none, it is asked for again after so long. */
+#define SHORT_NS BK_NS_PER_S
 
 /* Of a record that may wait. */
 enum late {
@@ -24,6 +31,9 @@ struct publish {
     struct bk_segment segment;
     void *map;
     size_t bytes;
+    int fd;            /* of the file; -1: it could not be made */
+    bool is_short;     /* a block had no room */
+    int64_t relief_ns; /* then: when room is asked for again */
     char boot_id[BK_BOOT_ID_SIZE];
     uint64_t time_namespace;
     uint64_t policy_edition; /* as published */
@@ -41,6 +51,7 @@ struct old {
     struct bk_segment segment;
     void *map;
     size_t bytes;
+    int fd;
 };
 
 static void
@@ -68,6 +79,10 @@ unmap(struct old *old)
         munmap(old->map, old->bytes);
         old->map = NULL;
     }
+    if (old->fd >= 0) {
+        close(old->fd);
+        old->fd = -1;
+    }
 }
 
 /* Maps what lies there. Only a file of our own that nobody else may write is
@@ -76,26 +91,25 @@ static const char *
 map_old(const struct publish *p, struct old *old)
 {
     struct stat st;
-    int fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0) {
+    old->fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (old->fd < 0) {
         return errno == ENOENT ? "" : strerror(errno);
     }
     const char *why = NULL;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_uid != geteuid() ||
-        (st.st_mode & 022) != 0) {
+    if (fstat(old->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
+        st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
         why = "it is not a private file of this user";
     } else if (st.st_size < (off_t)sizeof(struct bk_segment_header)) {
         why = "it is too short";
     } else {
         old->bytes = (size_t)st.st_size;
-        old->map =
-            mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        old->map = mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
+                        old->fd, 0);
         if (old->map == MAP_FAILED) {
             old->map = NULL;
             why = strerror(errno);
         }
     }
-    close(fd);
     if (why != NULL) {
         return why;
     }
@@ -141,7 +155,7 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
     if (!bk_segment_read(s, slot, &record)) {
         return false;
     }
-    bk_segment_read_evidence(s, slot, evidence);
+    bool has_evidence = bk_segment_read_evidence(s, slot, evidence);
     bk_segment_read_stats(s, slot, &stats);
     const struct bk_kept kept = {.name = record.name,
                                  .slot = slot,
@@ -151,7 +165,7 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
                                  .used_ns = record.used_ns,
                                  .breaker = &record.breaker,
                                  .policy = policy_at(s, record.policy, known),
-                                 .evidence = evidence,
+                                 .evidence = has_evidence ? evidence : NULL,
                                  .stats = &stats};
     if (bk_fleet_adopt(fleet, now_ns, &kept) != BK_OK) {
         return false;
@@ -163,16 +177,42 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
     return true;
 }
 
+/* Whole pages around `bytes` octets; of what is more than a large page's worth, such
+ * pages where they can be had. */
+static void
+populate(void *at, size_t bytes, int advice)
+{
+    size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
+    size_t ahead = LARGE_PAGE - (uintptr_t)at % LARGE_PAGE;
+    if (advice == MADV_POPULATE_WRITE && bytes > ahead) {
+        (void)madvise((char *)at + ahead,
+                      (bytes - ahead) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+    }
+    (void)madvise((char *)at - over, bytes + over, advice);
+}
+
 /* The memory for what comes in is asked for at once: page by page it would take
  * longer than all the rest. */
 static void
-make_room(struct bk_fleet *fleet, uint64_t services)
+make_room(struct bk_fleet *fleet, const struct bk_segment *s)
 {
-    size_t bytes;
-    uint32_t count = services < UINT32_MAX ? (uint32_t)services : UINT32_MAX;
-    char *at = bk_fleet_room(fleet, count, &bytes);
-    size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
-    (void)madvise(at - over, bytes + over, MADV_POPULATE_WRITE);
+    struct bk_fleet_part parts[BK_FLEET_PARTS];
+    uint64_t services = atomic_load(&s->header->service_count);
+    if (services > bk_fleet_limits(fleet)->services) {
+        services = bk_fleet_limits(fleet)->services;
+    }
+    bk_fleet_parts(fleet, parts);
+    for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
+        if (!parts[i].is_seldom) {
+            populate(parts[i].at, parts[i].slot_bytes * (size_t)services,
+                     MADV_POPULATE_WRITE);
+        }
+    }
+    populate(s->records, (size_t)services * BK_RECORD_WORDS * sizeof(uint64_t),
+             MADV_POPULATE_READ);
+    populate(s->blocks,
+             (size_t)bk_segment_blocks(s) * BK_BLOCK_WORDS * sizeof(uint64_t),
+             MADV_POPULATE_READ);
 }
 
 /* Takes services and leases over. Slots stay where they are, so that a worker's
@@ -186,7 +226,7 @@ adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
     uint32_t lease_end = bk_segment_lease_end(s);
     struct bk_lease lease;
     struct known_policy known = {.is_read = false};
-    make_room(fleet, atomic_load(&s->header->service_count));
+    make_room(fleet, s);
     for (uint32_t i = 0; i < s->limits.services; i++) {
         found->services += adopt_service(s, i, fleet, now_ns, &known);
     }
@@ -221,6 +261,18 @@ has_limits(const struct bk_segment *s, const struct bk_limits *l)
            s->limits.policies == l->policies && s->limits.routes == l->routes;
 }
 
+/* Which blocks are in use, and which were being given back. */
+static bool
+sweep(struct bk_segment *s)
+{
+    uint64_t *met = calloc(s->block_count / 64 + 1, sizeof(*met));
+    if (met != NULL) {
+        bk_segment_sweep(s, met);
+    }
+    free(met);
+    return met != NULL;
+}
+
 /* What lies in the file and the fleet did not take over would come back from the
  * dead with the next adoption. */
 static void
@@ -230,8 +282,8 @@ clear_rest(struct bk_segment *s, struct bk_fleet *fleet)
     struct bk_lease lease;
     for (uint32_t i = 0; i < s->limits.services; i++) {
         if (bk_fleet_service(fleet, i) == NULL &&
-            (bk_segment_read(s, i, &record) ||
-             atomic_load(&s->words[i]) != 0)) {
+            (bk_segment_read(s, i, &record) || atomic_load(&s->words[i]) != 0 ||
+             atomic_load(&s->chains[i]) != 0)) {
             bk_segment_put_word(s, i, 0);
             bk_segment_put_service(s, fleet, i);
         }
@@ -261,7 +313,8 @@ touch_rest(struct bk_segment *s, struct bk_fleet *fleet, bool is_new)
 /* ---- a new file ---- */
 
 static void *
-make_file(struct publish *p, const struct rundir *r)
+make_file(struct publish *p, const struct rundir *r,
+          const struct bk_limits *limits)
 {
     char sentence[256];
     struct bk_text error;
@@ -272,21 +325,26 @@ make_file(struct publish *p, const struct rundir *r)
         log_line(LOG_ERROR, "cannot make %s: %s", p->new_path, strerror(errno));
         return NULL;
     }
-    /* Room is taken now: a page that cannot be had later would be a SIGBUS in
-     * every reader. */
-    int number = posix_fallocate(fd, 0, (off_t)p->bytes);
+    /* Room is taken before it is used: a page that cannot be had later would be a
+     * SIGBUS in every reader. */
+    size_t first = bk_segment_fixed_bytes(limits);
+    int number = posix_fallocate(fd, 0, (off_t)first);
     void *map = MAP_FAILED;
     if (number == 0) {
-        map = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+        map = ftruncate(fd, (off_t)p->bytes) == 0
+                  ? mmap(NULL, p->bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                         0)
+                  : MAP_FAILED;
         number = errno;
     }
-    close(fd);
     if (map == MAP_FAILED) {
         log_line(LOG_ERROR, "no room for %zu KiB of shared memory in %s: %s",
-                 p->bytes / 1024, r->path, strerror(number));
+                 first / 1024, r->path, strerror(number));
+        close(fd);
         unlink(p->new_path);
         return NULL;
     }
+    p->fd = fd;
     if (!rundir_protect(r, p->new_path, 0640, &error)) {
         log_line(LOG_WARNING, "%s", sentence);
     }
@@ -297,7 +355,7 @@ static bool
 make(struct publish *p, const struct rundir *r, const struct bk_limits *limits)
 {
     p->bytes = bk_segment_bytes(limits);
-    p->map = make_file(p, r);
+    p->map = make_file(p, r, limits);
     if (p->map == NULL) {
         log_line(LOG_ERROR, "workers cannot read verdicts from memory and will "
                             "ask over the socket instead");
@@ -315,6 +373,10 @@ make(struct publish *p, const struct rundir *r, const struct bk_limits *limits)
     if (why != NULL) {
         log_line(LOG_ERROR, "the new shared memory is unsound: %s", why);
     }
+    if (p->fd >= 0) {
+        bk_segment_set_policies(&p->segment, 0);
+        bk_segment_set_blocks(&p->segment, 0);
+    }
     return why == NULL;
 }
 
@@ -322,6 +384,9 @@ static void
 free_publish(struct publish *p)
 {
     if (p != NULL) {
+        if (p->fd >= 0) {
+            close(p->fd);
+        }
         free(p->late);
         free(p->is_late);
         free(p);
@@ -333,6 +398,7 @@ new_publish(const struct bk_limits *limits)
 {
     struct publish *p = calloc(1, sizeof(*p));
     if (p != NULL) {
+        p->fd = -1;
         p->late = calloc(limits->services, sizeof(*p->late));
         p->is_late = calloc(limits->services, sizeof(*p->is_late));
     }
@@ -347,7 +413,7 @@ struct publish *
 publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
              struct publish_found *found)
 {
-    struct old old = {0};
+    struct old old = {.fd = -1};
     const struct bk_limits *limits = bk_fleet_limits(fleet);
     struct publish *p = new_publish(limits);
     memset(found, 0, sizeof(*found));
@@ -367,7 +433,13 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         p->segment = old.segment;
         p->map = old.map;
         p->bytes = old.bytes;
+        p->fd = old.fd;
         p->new_path[0] = '\0';
+        if (!sweep(&p->segment)) {
+            munmap(p->map, p->bytes);
+            free_publish(p);
+            return NULL;
+        }
         clear_rest(&p->segment, fleet);
         touch_rest(&p->segment, fleet, false);
         return p;
@@ -416,6 +488,109 @@ publish_run(struct publish *p, uint64_t epoch, int64_t now_ns)
     p->new_path[0] = '\0';
 }
 
+/* Takes room for what lies between two places of the segment, before it is used. */
+static bool
+take_room(const struct publish *p, const _Atomic uint64_t *from,
+          const _Atomic uint64_t *to)
+{
+    uintptr_t at = (uintptr_t)from - (uintptr_t)p->map;
+    uintptr_t bytes = (uintptr_t)to - (uintptr_t)from;
+    return posix_fallocate(p->fd, (off_t)at, (off_t)bytes) == 0;
+}
+
+static uint32_t
+step(uint32_t from, uint32_t by, uint32_t most)
+{
+    return most - from < by ? most : from + by;
+}
+
+static bool
+add_blocks(struct publish *p)
+{
+    struct bk_segment *s = &p->segment;
+    uint32_t from = bk_segment_blocks(s);
+    uint32_t to = step(from, BLOCK_STEP, s->block_count);
+    if (from < to && !take_room(p, s->blocks + (size_t)from * BK_BLOCK_WORDS,
+                                s->blocks + (size_t)to * BK_BLOCK_WORDS)) {
+        return false;
+    }
+    bk_segment_set_blocks(s, to);
+    return true;
+}
+
+static bool
+add_policies(struct publish *p, uint32_t wanted)
+{
+    const size_t words = BK_IMAGE_WORDS(struct bk_policy);
+    struct bk_segment *s = &p->segment;
+    uint32_t from = bk_segment_policies(s);
+    for (; from < wanted && from < s->limits.policies;
+         from = bk_segment_policies(s)) {
+        uint32_t to = step(from, POLICY_STEP, s->limits.policies);
+        if (!take_room(p, s->policies + from * words,
+                       s->policies + to * words)) {
+            return false;
+        }
+        bk_segment_set_policies(s, to);
+    }
+    return true;
+}
+
+/* What is not seen now is put again when there is room. */
+static void
+tell_short(struct publish *p)
+{
+    if (!p->is_short) {
+        log_line(LOG_ERROR,
+                 "no room for more shared memory: some settings, counts and "
+                 "outcomes are not seen in it until there is");
+    }
+    p->is_short = true;
+    p->relief_ns = clock_boot_ns() + SHORT_NS;
+}
+
+static void
+put_policies(struct publish *p, const struct bk_fleet *fleet)
+{
+    if (!add_policies(p, bk_fleet_policy_end(fleet))) {
+        tell_short(p);
+    }
+    bk_segment_put_policies(&p->segment, fleet);
+}
+
+static void
+put_record(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
+{
+    bool has_room = p->is_short ||
+                    bk_segment_room(&p->segment) >= BK_BLOCKS_MOST ||
+                    add_blocks(p);
+    bool is_done = bk_segment_put_service(&p->segment, fleet, slot);
+    if (!p->is_short && !(has_room && is_done)) {
+        tell_short(p);
+    }
+}
+
+/* When there is room again, all is put that may have found none. */
+static void
+relieve(struct publish *p, struct bk_fleet *fleet)
+{
+    if (!p->is_short || clock_boot_ns() < p->relief_ns) {
+        return;
+    }
+    p->relief_ns = clock_boot_ns() + SHORT_NS;
+    if (!add_blocks(p) || !add_policies(p, bk_fleet_policy_end(fleet))) {
+        return;
+    }
+    p->is_short = false;
+    log_line(LOG_INFO, "there is room for shared memory again");
+    p->policy_edition = UINT64_MAX;
+    for (uint32_t i = 0; i < p->segment.limits.services; i++) {
+        if (bk_fleet_service(fleet, i) != NULL) {
+            bk_fleet_touch(fleet, i);
+        }
+    }
+}
+
 /* The record comes before the word: who has read the word finds its generation. */
 static void
 put_service(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
@@ -434,7 +609,7 @@ put_service(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
     if (p->is_late[slot] == LATE) {
         p->is_late[slot] = LISTED;
     }
-    bk_segment_put_service(s, fleet, slot);
+    put_record(p, fleet, slot);
     if (bk_segment_put_word(s, slot, word)) {
         atomic_store_explicit(&s->stamps[slot], clock_boot_ns(),
                               memory_order_release);
@@ -444,6 +619,7 @@ put_service(struct publish *p, struct bk_fleet *fleet, uint32_t slot)
 void
 publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
 {
+    relieve(p, fleet);
     if (p->late_count == 0) {
         return;
     }
@@ -454,7 +630,7 @@ publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
     for (uint32_t i = 0; i < p->late_count; i++) {
         uint32_t slot = p->late[i];
         if (p->is_late[slot] == LATE) {
-            bk_segment_put_service(&p->segment, fleet, slot);
+            put_record(p, fleet, slot);
         }
         p->is_late[slot] = NOT_LATE;
     }
@@ -487,7 +663,7 @@ publish_sync(struct publish *p, struct bk_fleet *fleet,
     bool is_policy_new = p->policy_edition != bk_fleet_policy_edition(fleet);
     if (is_policy_new) {
         p->policy_edition = bk_fleet_policy_edition(fleet);
-        bk_segment_put_policies(s, fleet);
+        put_policies(p, fleet);
     }
     while ((slot = bk_fleet_next_dirty(fleet)) != BK_NO_SLOT) {
         put_service(p, fleet, slot);

@@ -5,7 +5,7 @@
  * first octet says whether images are sealed again afterwards, so that nonsense
  * with a right check word gets past the first door. */
 #include "core/image.h"
-#include "core/segment_index.h"
+#include "core/segment_blocks.h"
 #include "target.h"
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +59,24 @@ use(struct bk_fleet *f, const char *name, int64_t now_ns)
 }
 
 static void
+trip(struct bk_fleet *f, const char *name, int64_t now_ns)
+{
+    struct bk_order order = {.name = name,
+                             .name_len = strlen(name),
+                             .mode = BK_FORCED_OPEN,
+                             .duration_ns = 60 * BK_NS_PER_S,
+                             .reason = "maintenance",
+                             .reason_len = strlen("maintenance"),
+                             .actor = "0:0:1"};
+    struct bk_note note;
+    uint32_t slot;
+    bool was_override;
+    bk_fleet_order(f, now_ns, &order, &slot, &was_override);
+    while (bk_fleet_next_note(f, &note))
+        PROMISE(note.service < SERVICES);
+}
+
+static void
 publish(struct bk_segment *s, struct bk_fleet *f)
 {
     uint32_t slot;
@@ -95,6 +113,7 @@ prepare(void)
     use(f, "bot", BK_NS_PER_S);
     for (int i = 0; i < 5; i++)
         use(f, "bot", 2 * BK_NS_PER_S);
+    trip(f, "llm", BK_NS_PER_S);
     bk_segment_format(original, &limits, "boot", 1);
     PROMISE(bk_segment_attach(&s, original, bytes) == NULL);
     publish(&s, f);
@@ -111,16 +130,42 @@ seal(_Atomic uint64_t *at, size_t words)
     bk_image_store(at, copy, (words - 1) * sizeof(uint64_t));
 }
 
+/* The same of the images that lie in a service's blocks, as they are put together. */
+static void
+seal_blocks(struct bk_segment *s, uint32_t slot)
+{
+    uint64_t words[BK_BLOCK_KINDS * BK_BLOCK_ROOM] = {0};
+    _Atomic uint64_t *at[BK_BLOCK_KINDS] = {NULL};
+    struct bk_chain c;
+    bk_chain_begin(&c, s, slot);
+    while (bk_chain_next(&c)) {
+        memcpy(words + c.what * BK_BLOCK_ROOM, c.words, sizeof(c.words));
+        at[c.what] = s->blocks + (size_t)c.at * BK_BLOCK_WORDS;
+    }
+    for (size_t what = BK_BLOCK_EVIDENCE; what < BK_BLOCK_KINDS;) {
+        bool is_words = what >= BK_BLOCK_WORDS_OF;
+        size_t parts = is_words ? BK_WORDS_PARTS : BK_EVIDENCE_PARTS;
+        size_t count =
+            (is_words ? BK_WORDS_BYTES : sizeof(struct bk_evidence)) /
+            sizeof(uint64_t);
+        _Atomic uint64_t *end = at[what + count / BK_BLOCK_ROOM];
+        if (end != NULL)
+            atomic_store(&end[1 + count % BK_BLOCK_ROOM],
+                         bk_image_check(words + what * BK_BLOCK_ROOM,
+                                        count * sizeof(uint64_t)));
+        what += parts;
+    }
+}
+
 static void
 seal_all(struct bk_segment *s)
 {
-    const size_t record = BK_IMAGE_WORDS(struct bk_record);
+    const size_t record = BK_RECORD_WORDS - 1;
     for (size_t i = 0; i < SERVICES; i++) {
         seal(s->records + i * BK_RECORD_WORDS + 1, record);
     }
-    for (size_t i = 0; i < (size_t)SERVICES * BK_EVIDENCE_COUNT; i++)
-        seal(s->evidence + i * BK_IMAGE_WORDS(struct bk_evidence),
-             BK_IMAGE_WORDS(struct bk_evidence));
+    for (uint32_t i = 0; i < SERVICES; i++)
+        seal_blocks(s, i);
     for (size_t i = 0; i < POLICIES; i++)
         seal(s->policies + i * BK_IMAGE_WORDS(struct bk_policy),
              BK_IMAGE_WORDS(struct bk_policy));
@@ -269,7 +314,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         seal_all(&s);
     read_rest(&s);
     struct bk_fleet *f = new_fleet();
+    uint64_t met[SERVICES * BK_BLOCKS_MOST / 64 + 1] = {0};
     adopt(&s, f);
+    bk_segment_sweep(&s, met);
     go_on(&s, f);
     return 0;
 }

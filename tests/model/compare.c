@@ -242,7 +242,7 @@ play_compare(struct play *p, const char *name)
         play_fault(p, name, "policy differs", 1, 0);
     compare_breaker(p, &s->breaker, m);
     compare_evidence(p, s, m);
-    compare_stats(p, m->name, &s->stats, &m->stats);
+    compare_stats(p, m->name, s->stats, &m->stats);
     /* What another service bars is known once that one has heard of the time. */
     if (p->is_settled || m->policy.requires_name[0] == '\0')
         mirror_compare_word(p, slot, m);

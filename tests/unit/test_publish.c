@@ -253,6 +253,72 @@ test_the_file_has_its_mode(void **state)
     assert_int_equal(st.st_size, bk_segment_bytes(&small));
 }
 
+static void
+fail_all(struct bk_fleet *f, struct publish *p, int64_t now_ns,
+         const struct bk_limits *limits)
+{
+    for (uint32_t i = 0; i < limits->services; i++) {
+        char name[16];
+        enum bk_applied applied;
+        snprintf(name, sizeof(name), "s%u", i);
+        struct bk_report report = {.name = name,
+                                   .name_len = strlen(name),
+                                   .is_current = true,
+                                   .outcome = BK_FAILURE,
+                                   .latency_ns = 1000};
+        for (int k = 0; k < BK_EVIDENCE_COUNT; k++) {
+            bk_fleet_report(f, now_ns, &report, &applied);
+        }
+        struct bk_note note;
+        while (bk_fleet_next_note(f, &note)) {
+        }
+    }
+    publish_sync(p, f, NULL, NULL);
+    publish_rest(p, f, true);
+}
+
+/* Room for what is seldom said is taken when it is said, ahead of every use. */
+static void
+test_room_is_taken_as_it_is_needed(void **state)
+{
+    const struct bk_limits many = {
+        .services = 256, .leases = 4, .policies = 8, .routes = 2};
+    int64_t now_ns = clock_boot_ns();
+    struct publish_found found;
+    char path[PATH_MAX];
+    struct stat st;
+    struct bk_segment s;
+    (void)state;
+    struct bk_fleet *f = make_fleet(&many);
+    struct publish *p = publish_open(&dir, f, now_ns, &found);
+    publish_run(p, 1, now_ns);
+    assert_true(rundir_file(&dir, "breakerd.shm", path));
+    int fd = open(path, O_RDONLY);
+    assert_int_equal(fstat(fd, &st), 0);
+    size_t bare = bk_segment_fixed_bytes(&many);
+    assert_true((size_t)st.st_blocks * 512 >= bare);
+    assert_true((size_t)st.st_blocks * 512 < bare + 65536);
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_null(bk_segment_attach(&s, map, (size_t)st.st_size));
+    assert_int_equal(bk_segment_blocks(&s), 0);
+    fail_all(f, p, now_ns, &many);
+    uint32_t end = bk_segment_blocks(&s);
+    assert_true(end > 256 * 10 && end < s.block_count);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_true((size_t)st.st_blocks * 512 >=
+                bare + (size_t)end * BK_BLOCK_WORDS * sizeof(uint64_t));
+    for (uint32_t i = 0; i < many.services; i++) {
+        struct bk_evidence seen[BK_EVIDENCE_COUNT];
+        assert_true(bk_segment_read_evidence(&s, i, seen));
+        assert_memory_equal(seen, bk_fleet_service(f, i)->evidence,
+                            sizeof(seen));
+    }
+    munmap(map, (size_t)st.st_size);
+    close(fd);
+    publish_close(&p);
+    free(f);
+}
+
 int
 main(void)
 {
@@ -264,6 +330,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_what_cannot_be_believed_is_replaced, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_the_file_has_its_mode, make_base,
-                                        remove_base)};
+                                        remove_base),
+        cmocka_unit_test_setup_teardown(test_room_is_taken_as_it_is_needed,
+                                        make_base, remove_base)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  *
  * The segment: its layout, its index, and that what is put reads back. */
 #include "core/image.h"
+#include "core/segment_blocks.h"
 #include "core/segment_index.h"
 #include "fleets.h"
 #include "maps.h"
@@ -192,7 +193,7 @@ a_damaged_header_is_not_attached(void **state)
     struct bk_segment_header *h = memory;
     uint64_t *const fields[] = {&h->total_bytes, &h->words_at,  &h->stamps_at,
                                 &h->buckets_at,  &h->names_at,  &h->records_at,
-                                &h->evidence_at, &h->stats_at,  &h->policies_at,
+                                &h->chains_at,   &h->blocks_at, &h->policies_at,
                                 &h->leases_at,   &h->routes_at, &h->past_at,
                                 &h->pending_at};
     for (size_t i = 0; i < COUNT_OF(fields); i++) {
@@ -217,27 +218,33 @@ the_layout_has_no_overlap(void **state)
         (uintptr_t)(segment.buckets + segment.bucket_count),
         (uintptr_t)(segment.names + 5 * BK_NAME_WORDS),
         (uintptr_t)(segment.records + 5 * BK_RECORD_WORDS),
-        (uintptr_t)(segment.evidence + (size_t)5 * BK_EVIDENCE_COUNT *
-                                           BK_IMAGE_WORDS(struct bk_evidence)),
-        (uintptr_t)(segment.stats + 5 * BK_STAT_WORDS),
-        (uintptr_t)(segment.policies + 2 * BK_IMAGE_WORDS(struct bk_policy)),
+        (uintptr_t)(segment.chains + 5),
         (uintptr_t)(segment.leases + 3 * BK_IMAGE_WORDS(struct bk_lease)),
         (uintptr_t)(segment.routes + 1 * BK_IMAGE_WORDS(struct bk_route)),
         (uintptr_t)(segment.past +
                     BK_PAST_COUNT * BK_IMAGE_WORDS(struct bk_past)),
-        (uintptr_t)(segment.pending + BK_RECORD_WORDS)};
+        (uintptr_t)(segment.pending + BK_RECORD_WORDS),
+        (uintptr_t)(segment.policies + 2 * BK_IMAGE_WORDS(struct bk_policy)),
+        (uintptr_t)(segment.blocks +
+                    (size_t)5 * BK_BLOCKS_MOST * BK_BLOCK_WORDS)};
     const uintptr_t starts[] = {
-        (uintptr_t)segment.words,   (uintptr_t)segment.stamps,
-        (uintptr_t)segment.buckets, (uintptr_t)segment.names,
-        (uintptr_t)segment.records, (uintptr_t)segment.evidence,
-        (uintptr_t)segment.stats,   (uintptr_t)segment.policies,
-        (uintptr_t)segment.leases,  (uintptr_t)segment.routes,
-        (uintptr_t)segment.past,    (uintptr_t)segment.pending,
+        (uintptr_t)segment.words,    (uintptr_t)segment.stamps,
+        (uintptr_t)segment.buckets,  (uintptr_t)segment.names,
+        (uintptr_t)segment.records,  (uintptr_t)segment.chains,
+        (uintptr_t)segment.leases,   (uintptr_t)segment.routes,
+        (uintptr_t)segment.past,     (uintptr_t)segment.pending,
+        (uintptr_t)segment.policies, (uintptr_t)segment.blocks,
         (uintptr_t)memory + bytes};
     for (size_t i = 0; i < COUNT_OF(starts); i++)
         assert_true(starts[i] >= ends[i]);
     assert_true(segment.bucket_count >= 10);
     assert_int_equal(bytes % 4096, 0);
+    assert_int_equal(segment.block_count, 5 * BK_BLOCKS_MOST);
+    /* What has memory only in part begins on a page of its own. */
+    assert_int_equal(((uintptr_t)segment.blocks - (uintptr_t)memory) % 4096, 0);
+    assert_int_equal(bk_segment_fixed_bytes(&segment.limits),
+                     (uintptr_t)segment.policies - (uintptr_t)memory);
+    assert_int_equal(bk_segment_fixed_bytes(&segment.limits) % 4096, 0);
 }
 
 /* ---- the index ---- */

@@ -2,7 +2,7 @@
  *
  * A segment with damage: what does not make sense is not believed. */
 #include "core/image.h"
-#include "core/segment_index.h"
+#include "core/segment_blocks.h"
 #include "fleets.h"
 #include "maps.h"
 #include "unit.h"
@@ -18,7 +18,7 @@ a_torn_record_is_not_read(void **state)
     publish();
     uint32_t slot = bk_segment_find(&segment, "llm", 3);
     _Atomic uint64_t *sequence = segment.records + slot * BK_RECORD_WORDS;
-    size_t words = BK_IMAGE_WORDS(struct bk_record);
+    size_t words = BK_RECORD_WORDS - 1;
     _Atomic uint64_t *image = sequence + 1;
     assert_true(bk_segment_read(&segment, slot, &record));
     for (size_t i = 0; i < words; i++) {
@@ -54,14 +54,14 @@ a_record_half_written_is_the_pending_one(void **state)
     assert_true(bk_segment_read(&segment, slot, &was));
     struct bk_record next = was;
     next.used_ns++;
-    bk_image_store(segment.pending + 1, &next, sizeof next);
+    bk_image_store(segment.pending + 1, &next, BK_RECORD_BYTES);
     assert_true(bk_segment_read(&segment, slot, &record));
     assert_memory_equal(&record, &was, sizeof was);
     atomic_store(&segment.pending[0], slot + 1);
     assert_true(bk_segment_read(&segment, slot, &record));
     assert_memory_equal(&record, &was, sizeof was);
     atomic_fetch_add(sequence, 1);
-    for (size_t i = 0; i < BK_IMAGE_WORDS(struct bk_record) / 2; i++)
+    for (size_t i = 0; i < BK_RECORD_WORDS / 2; i++)
         atomic_store(&sequence[1 + i], UINT64_MAX);
     assert_true(bk_segment_read(&segment, slot, &record));
     assert_memory_equal(&record, &next, sizeof next);
@@ -86,7 +86,7 @@ reads(const struct bk_record *record)
 {
     struct bk_record out;
     _Atomic uint64_t *sequence = segment.records;
-    bk_image_store(sequence + 1, record, sizeof(*record));
+    bk_image_store(sequence + 1, record, BK_RECORD_BYTES);
     return bk_segment_read(&segment, 0, &out);
 }
 
@@ -126,12 +126,19 @@ whole_but_senseless_records_are_not_read(void **state)
     struct bk_record bad = sound;
     memset(bad.name, 'x', sizeof(bad.name));
     assert_false(reads(&bad));
+    /* An operator's words without an end, and in a place that is none. */
     bad = sound;
     memset(bad.breaker.override.reason, 'x',
            sizeof(bad.breaker.override.reason));
+    bad.words = bk_blocks_put_words(&segment, 0, 0, &bad);
+    assert_int_equal(bad.words, 1);
     assert_false(reads(&bad));
+    bad.words = 3;
+    assert_true(reads(&bad));
     bad = sound;
     memset(bad.breaker.override.actor, 'x', sizeof(bad.breaker.override.actor));
+    bad.words = bk_blocks_put_words(&segment, 0, 1, &bad);
+    assert_int_equal(bad.words, 2);
     assert_false(reads(&bad));
 }
 
@@ -192,11 +199,10 @@ senseless_policies_are_not_read(void **state)
 }
 
 static void
-senseless_leases_and_evidence_are_not_read(void **state)
+senseless_leases_are_not_read(void **state)
 {
     struct bk_lease lease = {.id = 5, .kind = BK_LEASE_PERMIT};
     struct bk_lease out;
-    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
     (void)state;
     begin_fleet(1, 2, 2, 0);
     map();
@@ -221,26 +227,30 @@ senseless_leases_and_evidence_are_not_read(void **state)
     lease.slice = -1;
     bk_image_store(segment.leases, &lease, sizeof(lease));
     assert_false(bk_segment_read_lease(&segment, 0, &out));
+}
 
-    struct bk_evidence e = {.at_ns = 1, .outcome = BK_FAILURE};
-    size_t words = BK_IMAGE_WORDS(struct bk_evidence);
-    bk_image_store(segment.evidence, &e, sizeof(e));
-    e.outcome = BK_OUTCOME_COUNT;
-    bk_image_store(segment.evidence + words, &e, sizeof(e));
-    e.outcome = BK_FAILURE;
-    memset(e.worker, 'x', sizeof(e.worker));
-    bk_image_store(segment.evidence + 2 * words, &e, sizeof(e));
-    memset(e.worker, 0, sizeof(e.worker));
-    memset(e.text, 'x', sizeof(e.text));
-    bk_image_store(segment.evidence + 3 * words, &e, sizeof(e));
-    atomic_store(segment.evidence + 4 * words, 1);
-    memset(e.text, 0, sizeof(e.text));
-    e.at_ns = -1;
-    bk_image_store(segment.evidence + 5 * words, &e, sizeof(e));
-    e.at_ns = 1;
-    e.latency_ns = -2;
-    bk_image_store(segment.evidence + 6 * words, &e, sizeof(e));
-    bk_segment_read_evidence(&segment, 0, evidence);
+static void
+senseless_evidence_is_not_read(void **state)
+{
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    struct bk_evidence good = {.at_ns = 1, .outcome = BK_FAILURE};
+    struct bk_evidence bad[] = {good, good, good, good, good, good};
+    (void)state;
+    begin_fleet(1, 2, 2, 0);
+    map();
+    assert_false(bk_segment_read_evidence(&segment, 0, evidence));
+    bad[0].outcome = BK_OUTCOME_COUNT;
+    memset(bad[1].worker, 'x', sizeof(bad[1].worker));
+    memset(bad[2].text, 'x', sizeof(bad[2].text));
+    bad[3].at_ns = -1;
+    bad[4].latency_ns = -2;
+    assert_true(bk_blocks_put_evidence(&segment, 0, 0, &good));
+    for (uint32_t i = 0; i < COUNT_OF(bad); i++)
+        assert_true(bk_blocks_put_evidence(&segment, 0, 1 + i, &bad[i]));
+    /* The last is torn: its second half was taken first. */
+    uint64_t first = atomic_load(&segment.chains[0]) - 1;
+    atomic_fetch_add(segment.blocks + first * BK_BLOCK_WORDS + 2, 1);
+    assert_true(bk_segment_read_evidence(&segment, 0, evidence));
     assert_true(evidence[0].at_ns == 1);
     for (int i = 1; i < BK_EVIDENCE_COUNT; i++)
         assert_true(evidence[i].at_ns == 0);
@@ -311,7 +321,8 @@ main(void)
         cmocka_unit_test(a_record_half_written_is_the_pending_one),
         cmocka_unit_test(whole_but_senseless_records_are_not_read),
         cmocka_unit_test(senseless_policies_are_not_read),
-        cmocka_unit_test(senseless_leases_and_evidence_are_not_read),
+        cmocka_unit_test(senseless_leases_are_not_read),
+        cmocka_unit_test(senseless_evidence_is_not_read),
         cmocka_unit_test(senseless_routes_are_not_read),
         cmocka_unit_test(senseless_lines_of_history_are_not_read),
     };

@@ -18,6 +18,7 @@
 #define READERS 3
 #define KILLS 150
 #define SERVICES 16
+#define GUESTS 7
 
 static struct bk_segment writers_view;
 static void *readers_base; /* mapped read-only, as workers do */
@@ -81,16 +82,49 @@ count(const char *name, int64_t now_ns, uint64_t times)
     (void)bk_fleet_tally(fleet, now_ns, name, len, false, times, BK_DENY_OPEN);
 }
 
-/* A name that comes and goes, so that slots and index change hands. */
+static void
+name_guest(int which, char name[BK_NAME_SIZE])
+{
+    (void)sprintf(name, "a/name/that/comes/and/goes/%d", which);
+}
+
+/* An outcome against it and an operator's words, both its own name. */
+static void
+speak_of(const char *name, int64_t now_ns)
+{
+    struct bk_report failed = {.name = name,
+                               .name_len = strlen(name),
+                               .is_current = true,
+                               .outcome = BK_FAILURE,
+                               .latency_ns = -1,
+                               .text = name,
+                               .text_len = strlen(name)};
+    struct bk_order order = {.name = name,
+                             .name_len = strlen(name),
+                             .mode = BK_FORCED_OPEN,
+                             .duration_ns = BK_NEVER,
+                             .reason = name,
+                             .reason_len = strlen(name),
+                             .actor = "0:0:1"};
+    struct bk_note note;
+    enum bk_applied applied;
+    uint32_t slot;
+    bool was_override;
+
+    (void)bk_fleet_report(fleet, now_ns, &failed, &applied);
+    (void)bk_fleet_order(fleet, now_ns, &order, &slot, &was_override);
+    (void)drain_notes(&note);
+}
+
+/* A name that comes and goes, so that slots, index and blocks change hands. */
 static void
 come_and_go(int round)
 {
     char name[BK_NAME_SIZE];
-    uint32_t slot;
 
-    (void)sprintf(name, "a/name/that/comes/and/goes/%d", round % 7);
+    name_guest(round % GUESTS, name);
     if (bk_fleet_find(fleet, name, strlen(name)) == BK_NO_SLOT)
-        (void)bk_fleet_make(fleet, MS(round), name, strlen(name), &slot);
+        speak_of(name, MS(round));
     else
         (void)bk_fleet_forget(fleet, name, strlen(name));
 }
@@ -123,6 +157,30 @@ struct reader {
     uint64_t gave_up; /* torn beyond patience, or missed in the index */
     uint64_t wrong;
 };
+
+/* A guest's record and the words in its blocks are of one service, or not seen; what
+ * counted against a slot was said of a guest. */
+static bool
+guest_is_itself(const struct bk_segment *s, int which)
+{
+    char name[BK_NAME_SIZE];
+    struct bk_record record;
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    uint32_t slot;
+
+    name_guest(which, name);
+    slot = bk_segment_find(s, name, strlen(name));
+    if (slot == BK_NO_SLOT || !bk_segment_read(s, slot, &record))
+        return true;
+    bk_segment_read_evidence(s, slot, evidence);
+    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
+        if (evidence[i].at_ns != 0 &&
+            strncmp(evidence[i].text, name, strlen(name) - 1) != 0)
+            return false;
+    }
+    return !record.breaker.override.is_set ||
+           strcmp(record.breaker.override.reason, record.name) == 0;
+}
 
 /* One look at one steady name. */
 static void
@@ -159,6 +217,8 @@ read_all_the_time(void *context)
     while (!atomic_load(&is_over)) {
         for (size_t i = 0; i < COUNT_OF(steady); i++)
             look(r, &s, i, latest);
+        for (int i = 0; i < GUESTS; i++)
+            r->wrong += !guest_is_itself(&s, i);
     }
     return NULL;
 }
@@ -214,6 +274,22 @@ check_all(uint64_t latest[])
         count(steady[i], 0, record.breaker.counters.allowed - latest[i]);
         latest[i] = record.breaker.counters.allowed;
     }
+    for (int i = 0; i < GUESTS; i++)
+        assert_true(guest_is_itself(&s, i));
+}
+
+/* As the next daemon does, whose fleet has the steady services alone. */
+static void
+take_over(void)
+{
+    uint64_t met[SERVICES * BK_BLOCKS_MOST / 64 + 1] = {0};
+
+    bk_segment_sweep(&writers_view, met);
+    for (uint32_t slot = 0; slot < SERVICES; slot++) {
+        if (bk_fleet_service(fleet, slot) == NULL)
+            bk_segment_put_service(&writers_view, fleet, slot);
+    }
+    assert_true(writers_view.block_used <= SERVICES * BK_BLOCKS_MOST);
 }
 
 static void
@@ -239,6 +315,7 @@ a_writer_killed_in_the_middle_leaves_whole_records(void **state)
         assert_int_equal(waitpid(child, &status, 0), child);
         assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         check_all(latest);
+        take_over();
     }
     /* The next writer mends what the last one left half done in the index. */
     for (size_t i = 0; i < COUNT_OF(steady); i++) {

@@ -2,7 +2,7 @@
  *
  * The tables of docs/shm.md say what the compiler does. */
 #include "core/image.h"
-#include "core/segment.h"
+#include "core/segment_blocks.h"
 #include "unit.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,8 +66,8 @@ offsets_are_as_written(void **state)
     HEADER(buckets_at);
     HEADER(names_at);
     HEADER(records_at);
-    HEADER(evidence_at);
-    HEADER(stats_at);
+    HEADER(chains_at);
+    HEADER(blocks_at);
     HEADER(policies_at);
     HEADER(leases_at);
     HEADER(routes_at);
@@ -86,6 +86,8 @@ offsets_are_as_written(void **state)
     HEADER(next_id);
     HEADER(route_count);
     HEADER(lease_end);
+    HEADER(policy_end);
+    HEADER(block_end);
     HEADER(version);
     HEADER(totals);
     RECORD(name);
@@ -94,6 +96,7 @@ offsets_are_as_written(void **state)
     RECORD(is_used);
     RECORD(is_configured);
     RECORD(used_ns);
+    RECORD(words);
     RECORD(breaker);
     PAST(seq);
     PAST(wall_ms);
@@ -124,16 +127,17 @@ sizes_are_as_written(void **state)
     assert_size("words", "services", 1);
     assert_size("stamps", "services", 1);
     assert_size("names", "services", BK_NAME_SIZE / sizeof(uint64_t));
-    assert_size("records", "services", 1 + BK_IMAGE_WORDS(struct bk_record));
-    assert_size("evidence", "8 × services", BK_IMAGE_WORDS(struct bk_evidence));
-    assert_size("stats", "services", BK_STAT_WORDS);
+    assert_size("records", "services", BK_RECORD_WORDS);
+    assert_size("chains", "services", 1);
+    assert_size("blocks", "34 × services", BK_BLOCK_WORDS);
     assert_size("policies", "policies", BK_IMAGE_WORDS(struct bk_policy));
     assert_size("leases", "leases", BK_IMAGE_WORDS(struct bk_lease));
     assert_size("routes", "routes", BK_IMAGE_WORDS(struct bk_route));
-    assert_size("pending", "1", 1 + BK_IMAGE_WORDS(struct bk_record));
+    assert_size("pending", "1", BK_RECORD_WORDS);
     assert_size("past", "256", BK_IMAGE_WORDS(struct bk_past));
     assert_int_equal(BK_EVIDENCE_COUNT, 8);
     assert_int_equal(BK_PAST_COUNT, 256);
+    assert_int_equal(BK_BLOCKS_MOST, 34);
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What is counted for metrics: of a service, by a fleet, in shared memory. */
-#include "core/segment.h"
+#include "core/segment_blocks.h"
 #include "fleets.h"
 #include "maps.h"
 #include "unit.h"
@@ -9,7 +9,7 @@
 static const struct bk_stats *
 stats(void)
 {
-    return &service("llm")->stats;
+    return service("llm")->stats;
 }
 
 static uint64_t
@@ -42,7 +42,7 @@ denials_are_counted_by_reason(void **state)
     assert_int_equal(order("bot", BK_FORCED_OPEN, SECONDS(62)), BK_OK);
     acquire("any", SECONDS(63));
     assert_int_equal(stats()->rejected[BK_DENY_HALF_OPEN], 2);
-    assert_int_equal(service("bot")->stats.rejected[BK_DENY_FORCED_OPEN], 1);
+    assert_int_equal(service("bot")->stats->rejected[BK_DENY_FORCED_OPEN], 1);
     assert_int_equal(service("bot")->breaker.counters.denied, 1);
 }
 
@@ -203,12 +203,21 @@ words_of_shared_memory_stand_alone(void **state)
     bk_segment_read_stats(&segment, slot, &read);
     assert_memory_equal(&read, stats(), sizeof(read));
     /* One damaged word costs that word. */
-    atomic_store(&segment.stats[slot * BK_STAT_WORDS + BK_DENY_OPEN],
-                 BK_NUMBER_END);
+    struct bk_chain chain;
+    _Atomic uint64_t *cell = NULL;
+    bk_chain_begin(&chain, &segment, slot);
+    while (bk_chain_next(&chain))
+        for (size_t i = 0; i < BK_BLOCK_ROOM; i++)
+            if (chain.words[i] == bk_cell_pack(BK_DENY_FORCED_OPEN, 1))
+                cell =
+                    segment.blocks + (size_t)chain.at * BK_BLOCK_WORDS + 1 + i;
+    assert_non_null(cell);
+    atomic_store(cell, bk_cell_pack(BK_STAT_WORDS, 7));
     bk_segment_read_stats(&segment, slot, &read);
+    assert_int_equal(read.rejected[BK_DENY_FORCED_OPEN], 0);
+    read.rejected[BK_DENY_FORCED_OPEN] = 1;
     assert_memory_equal(&read, stats(), sizeof(read));
-    atomic_store(&segment.stats[slot * BK_STAT_WORDS + BK_DENY_OPEN],
-                 BK_NUMBER_END - 1);
+    atomic_store(cell, bk_cell_pack(BK_DENY_OPEN, BK_NUMBER_END - 1));
     bk_segment_read_stats(&segment, slot, &read);
     assert_true(read.rejected[BK_DENY_OPEN] == BK_NUMBER_END - 1);
     bk_segment_read_stats(&segment, 2, &read);

@@ -162,16 +162,13 @@ play_tell(const struct player_order *order, struct player_told *told)
     return true;
 }
 
-/* make COUNT: that many services come to be. */
+/* One line for each of so many services, all answered. */
 static bool
-play_make(const struct player_order *order, struct player_told *told)
+tell_each(const char *how, uint64_t count)
 {
-    uint64_t done = 0;
-
-    prepare("ACQUIRE", order->count);
-    player_begin(told);
-    while (done < order->count) {
-        uint64_t now = order->count - done;
+    prepare(how, count);
+    for (uint64_t done = 0; done < count;) {
+        uint64_t now = count - done;
 
         if (now > MESSAGE_LINES)
             now = MESSAGE_LINES;
@@ -179,10 +176,21 @@ play_make(const struct player_order *order, struct player_told *told)
         for (uint64_t i = 0; i < now; i++)
             put_line(done + i, i + 1 < now);
         if (hear() != (int)now + 1)
-            return player_fail(told, "services were refused");
+            return false;
         done += now;
     }
-    player_end(told, done);
+    return true;
+}
+
+/* make COUNT: that many services come to be, each with a call made and reported. */
+static bool
+play_make(const struct player_order *order, struct player_told *told)
+{
+    player_begin(told);
+    if (!tell_each("ACQUIRE", order->count) ||
+        !tell_each("REPORT", order->count))
+        return player_fail(told, "services were refused");
+    player_end(told, order->count);
     return true;
 }
 
