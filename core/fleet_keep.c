@@ -203,6 +203,7 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
 {
     size_t len = strlen(kept->name);
     uint32_t slot = kept->slot;
+    static const struct bk_stats none;
     bk_fleet_clamp(f, now_ns);
     if (!may_adopt(f, kept, len)) {
         return BK_ERR_BAD_SERVICE;
@@ -215,16 +216,14 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
     s->incarnation = kept->incarnation;
     s->is_configured = kept->is_configured;
     s->used_ns = kept->used_ns;
-    bk_fleet_clear_counts(s);
+    bk_fleet_clear_evidence(s);
     if (kept->evidence != NULL) {
         s->has_evidence = true;
         memcpy(s->evidence, kept->evidence,
                BK_EVIDENCE_COUNT * sizeof(*s->evidence));
         s->evidence_next = bk_evidence_next(kept->evidence);
     }
-    if (kept->stats != NULL) {
-        *s->stats = *kept->stats;
-    }
+    *s->stats = kept->stats != NULL ? *kept->stats : none;
     if (take_breaker(&s->breaker, kept) || policy != kept->policy_at) {
         bk_fleet_touch(f, slot);
     }

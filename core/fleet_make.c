@@ -78,9 +78,8 @@ bk_fleet_enter(struct bk_fleet *f, uint32_t slot, const char *name, size_t len,
 }
 
 void
-bk_fleet_clear_counts(struct bk_service *s)
+bk_fleet_clear_evidence(struct bk_service *s)
 {
-    memset(s->stats, 0, sizeof(*s->stats));
     if (s->has_evidence) {
         memset(s->evidence, 0, BK_EVIDENCE_COUNT * sizeof(*s->evidence));
     }
@@ -103,7 +102,8 @@ bk_fleet_place(struct bk_fleet *f, int64_t now_ns, const char *name, size_t len,
     s->incarnation++;
     s->is_configured = false;
     s->used_ns = now_ns;
-    bk_fleet_clear_counts(s);
+    memset(s->stats, 0, sizeof(*s->stats));
+    bk_fleet_clear_evidence(s);
     bk_breaker_init(&s->breaker, policy, now_ns, generation);
     bk_fleet_touch(f, slot);
     bk_fleet_settle(f, slot);

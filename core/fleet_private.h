@@ -88,8 +88,8 @@ enum bk_error bk_fleet_place(struct bk_fleet *f, int64_t now_ns,
 struct bk_service *bk_fleet_enter(struct bk_fleet *f, uint32_t slot,
                                   const char *name, size_t len,
                                   uint32_t policy);
-/* Nothing was counted yet, nor against it. */
-void bk_fleet_clear_counts(struct bk_service *s);
+/* Nothing has counted against it yet. */
+void bk_fleet_clear_evidence(struct bk_service *s);
 /* Voids its leases, frees its slot. */
 void bk_fleet_remove(struct bk_fleet *f, uint32_t slot);
 /* The index of an equal policy, one user more; BK_NO_SLOT when full. */

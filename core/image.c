@@ -5,7 +5,7 @@
 
 #define ODD UINT64_C(0x9e3779b97f4a7c15)
 
-static uint64_t
+static inline uint64_t
 mix(uint64_t lane, uint64_t word)
 {
     uint64_t h = (lane ^ word) * ODD;
@@ -13,7 +13,7 @@ mix(uint64_t lane, uint64_t word)
     return h ^ (h >> 29);
 }
 
-static uint64_t
+static inline uint64_t
 word_of(const void *from, size_t i)
 {
     uint64_t word;
@@ -24,31 +24,48 @@ word_of(const void *from, size_t i)
 
 /* Four independent sums, so that the processor need not wait for one multiplication
  * before it starts the next. Zeros give zero: blank memory is a whole image. */
+struct sums {
+    uint64_t lanes[4];
+};
+
+static inline void
+add_four(struct sums *s, const void *from, size_t i)
+{
+    s->lanes[0] = mix(s->lanes[0], word_of(from, i));
+    s->lanes[1] = mix(s->lanes[1], word_of(from, i + 1));
+    s->lanes[2] = mix(s->lanes[2], word_of(from, i + 2));
+    s->lanes[3] = mix(s->lanes[3], word_of(from, i + 3));
+}
+
+/* With the last words, fewer than four, from `i` on. */
+static inline uint64_t
+finish(struct sums *s, const void *from, size_t i, size_t count)
+{
+    uint64_t h = 0;
+
+    if (i < count)
+        s->lanes[0] = mix(s->lanes[0], word_of(from, i));
+    if (i + 1 < count)
+        s->lanes[1] = mix(s->lanes[1], word_of(from, i + 1));
+    if (i + 2 < count)
+        s->lanes[2] = mix(s->lanes[2], word_of(from, i + 2));
+    for (size_t k = 0; k < 4; k++) {
+        h = (h ^ s->lanes[k]) * ODD;
+        h ^= h >> 32;
+    }
+    return h;
+}
+
 uint64_t
 bk_image_check(const void *from, size_t bytes)
 {
     size_t count = bytes / sizeof(uint64_t);
-    uint64_t lanes[4] = {0};
-    uint64_t h = 0;
+    struct sums s = {{0}};
     size_t i = 0;
 
-    for (; i + 4 <= count; i += 4) {
-        lanes[0] = mix(lanes[0], word_of(from, i));
-        lanes[1] = mix(lanes[1], word_of(from, i + 1));
-        lanes[2] = mix(lanes[2], word_of(from, i + 2));
-        lanes[3] = mix(lanes[3], word_of(from, i + 3));
-    }
-    if (i < count)
-        lanes[0] = mix(lanes[0], word_of(from, i));
-    if (i + 1 < count)
-        lanes[1] = mix(lanes[1], word_of(from, i + 1));
-    if (i + 2 < count)
-        lanes[2] = mix(lanes[2], word_of(from, i + 2));
-    for (i = 0; i < 4; i++) {
-        h = (h ^ lanes[i]) * ODD;
-        h ^= h >> 32;
-    }
-    return h;
+    for (; i + 4 <= count; i += 4)
+        add_four(&s, from, i);
+    return finish(&s, from, i, count);
 }
 
 /* Every store is a release, pairing with the acquire loads of bk_image_load:
@@ -82,19 +99,31 @@ bk_image_update(_Atomic uint64_t *at, const void *from, size_t bytes)
         bk_image_store(at, from, bytes);
 }
 
+static inline void
+load_word(_Atomic uint64_t *at, void *out, size_t i)
+{
+    uint64_t word = atomic_load_explicit(&at[i], memory_order_acquire);
+
+    memcpy((char *)out + i * sizeof word, &word, sizeof word);
+}
+
 /* Acquire loads, pairing with the release stores of bk_image_store; what the
  * caller loads afterwards cannot move before them. */
 bool
 bk_image_load(_Atomic uint64_t *at, void *out, size_t bytes)
 {
     size_t count = bytes / sizeof(uint64_t);
+    struct sums s = {{0}};
+    size_t i = 0;
 
     BK_ASSERT(bytes % sizeof(uint64_t) == 0);
-    for (size_t i = 0; i < count; i++) {
-        uint64_t word = atomic_load_explicit(&at[i], memory_order_acquire);
-
-        memcpy((char *)out + i * sizeof word, &word, sizeof word);
+    for (; i + 4 <= count; i += 4) {
+        for (size_t k = 0; k < 4; k++)
+            load_word(at, out, i + k);
+        add_four(&s, out, i);
     }
+    for (size_t k = i; k < count; k++)
+        load_word(at, out, k);
     return atomic_load_explicit(&at[count], memory_order_acquire) ==
-           bk_image_check(out, bytes);
+           finish(&s, out, i, count);
 }

@@ -184,9 +184,9 @@ bk_error_parse(const char *text, size_t len)
     return find(error_words, COUNT_OF(error_words), text, len);
 }
 
-/* A bit for each ASCII octet a name may have: A-Z a-z 0-9 . _ : / @ - */
+/* A bit for each octet a name may have: A-Z a-z 0-9 . _ : / @ - */
 #define BIT(octet) (UINT64_C(1) << ((octet)&63))
-static const uint64_t name_octets[2] = {
+static const uint64_t name_octets[4] = {
     /* '-' to ':' is "-./0123456789:" without a gap. */
     (BIT(':') << 1) - BIT('-'),
     /* '@' to 'Z', 'a' to 'z', '_'. */
@@ -198,12 +198,12 @@ bk_name_is_valid(const char *text, size_t len)
 {
     if (len == 0 || len >= BK_NAME_SIZE || bk_is(text, len, "-"))
         return false;
+    uint64_t is_valid = 1;
     for (size_t i = 0; i < len; i++) {
         unsigned char c = (unsigned char)text[i];
-        if (c >= 128 || (name_octets[c >> 6] & BIT(c)) == 0)
-            return false;
+        is_valid &= name_octets[c >> 6] >> (c & 63);
     }
-    return true;
+    return is_valid != 0;
 }
 
 int64_t
