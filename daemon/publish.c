@@ -16,7 +16,6 @@
 /* Room is taken for so many at a time, which are whole pages. */
 #define BLOCK_STEP 1024
 #define POLICY_STEP 64
-#define LARGE_PAGE ((size_t)2 << 20)
 /* When there was none, it is asked for again after so long. */
 #define SHORT_NS BK_NS_PER_S
 
@@ -177,17 +176,11 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
     return true;
 }
 
-/* Whole pages around `bytes` octets; of what is more than a large page's worth, such
- * pages where they can be had. */
+/* Whole pages around `bytes` octets. */
 static void
 populate(void *at, size_t bytes, int advice)
 {
     size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
-    size_t ahead = LARGE_PAGE - (uintptr_t)at % LARGE_PAGE;
-    if (advice == MADV_POPULATE_WRITE && bytes > ahead) {
-        (void)madvise((char *)at + ahead,
-                      (bytes - ahead) / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
-    }
     (void)madvise((char *)at - over, bytes + over, advice);
 }
 

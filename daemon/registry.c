@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 
 /* Leases that may be out, for each service there may be. */
@@ -13,6 +14,7 @@
 /* Different policies; services that share one share its slot. */
 #define POLICIES_MIN 256
 #define ROUTES_MAX 64
+#define LARGE_PAGE ((size_t)2 << 20)
 
 static struct bk_limits
 limits_for(uint32_t services)
@@ -107,6 +109,23 @@ make_configured(void *context, const char *name)
     }
 }
 
+/* Beyond the first large page of each part, so that few services take no more than
+ * they need, and of thousands each is found without a walk through page tables. */
+static void
+prefer_large_pages(struct bk_fleet *fleet)
+{
+    struct bk_fleet_part parts[BK_FLEET_PARTS];
+    bk_fleet_parts(fleet, parts);
+    for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
+        size_t bytes = parts[i].slot_bytes * bk_fleet_limits(fleet)->services;
+        size_t ahead = 2 * LARGE_PAGE - (uintptr_t)parts[i].at % LARGE_PAGE;
+        if (!parts[i].is_seldom && bytes > ahead) {
+            (void)madvise((char *)parts[i].at + ahead, bytes - ahead,
+                          MADV_HUGEPAGE);
+        }
+    }
+}
+
 static bool
 make_fleet(struct registry *r)
 {
@@ -123,6 +142,7 @@ make_fleet(struct registry *r)
         return false;
     }
     r->fleet = bk_fleet_init(mem, &limits, config_source, r->config, seed);
+    prefer_large_pages(r->fleet);
     return true;
 }
 
