@@ -73,31 +73,6 @@ bk_stat_key(size_t word, struct bk_text *out)
     put_place(out, bk_stat_rows[row].axis, word - bk_stat_rows[row].first);
 }
 
-size_t
-bk_stat_find(const char *key)
-{
-    const char *dot = strchr(key, '.');
-    size_t len;
-
-    if (dot == NULL)
-        return BK_STAT_WORDS;
-    len = (size_t)(dot - key);
-    for (size_t i = 0; i < BK_STAT_ROWS; i++) {
-        const struct bk_stat_row *row = &bk_stat_rows[i];
-
-        for (size_t k = 0; bk_is(key, len, row->name) && k < row->words; k++) {
-            char room[BK_STAT_KEY_SIZE];
-            struct bk_text text;
-
-            bk_text_init(&text, room, sizeof room);
-            put_place(&text, row->axis, k);
-            if (strcmp(room, dot + 1) == 0)
-                return row->first + k;
-        }
-    }
-    return BK_STAT_WORDS;
-}
-
 uint64_t
 bk_stats_word(const struct bk_stats *s, size_t word)
 {

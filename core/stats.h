@@ -68,8 +68,6 @@ size_t bk_duration_bucket(int64_t latency_ns);
 /* A word's name in the database, "rejected.open": of words, not of places, so that
  * a later version with other places reads it still. */
 void bk_stat_key(size_t word, struct bk_text *out);
-/* The word of that name; BK_STAT_WORDS: none. */
-size_t bk_stat_find(const char *key);
 uint64_t bk_stats_word(const struct bk_stats *s, size_t word);
 void bk_stats_set(struct bk_stats *s, size_t word, uint64_t value);
 

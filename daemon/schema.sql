@@ -1,12 +1,14 @@
 -- SPDX-License-Identifier: Apache-2.0
--- The database of breakerd, version 2 (PRAGMA user_version). Instants are
+-- The database of breakerd, version 3 (PRAGMA user_version). Instants are
 -- wall-clock milliseconds since 1970; words are those of the protocol.
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
     value INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- Column stats: a JSON object, what is counted for metrics, zeros left out.
+-- A generation leaps for all services at once: meta's number 'leaps' says how often
+-- that was, the column how often its row has it. Column stats: a JSON object, what is
+-- counted for metrics, zeros left out.
 CREATE TABLE services (
     name              TEXT PRIMARY KEY,
     state             TEXT NOT NULL,
@@ -21,7 +23,8 @@ CREATE TABLE services (
     override_actor    TEXT,
     counters          TEXT NOT NULL,    -- JSON object, name to count
     saved_ms          INTEGER NOT NULL,
-    stats             TEXT NOT NULL DEFAULT '{}'
+    stats             TEXT NOT NULL DEFAULT '{}',
+    leaps             INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
 CREATE TABLE settings (

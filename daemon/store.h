@@ -62,7 +62,8 @@ uint64_t store_put_setting(struct store *s, const char *service,
 uint64_t store_put_forgotten(struct store *s, const char *name,
                              uint64_t generation);
 /* All rows there are leap by BK_GENERATION_LEAP, ahead of what else is put: a daemon
- * that took its state from them goes on from there. */
+ * that took its state from them goes on from there. One number says so, however
+ * many rows there are. */
 uint64_t store_put_leap(struct store *s);
 uint64_t store_put_meta(struct store *s, const struct store_meta *meta);
 /* Asks for the newest `limit` lines (service NULL: of all) that are older than

@@ -26,6 +26,12 @@ static const char setup[] = "PRAGMA trusted_schema = OFF;"
                             "PRAGMA wal_autocheckpoint = 0;"
                             "PRAGMA journal_size_limit = 4194304;";
 
+/* A number that somebody else wrote, and no reader takes for one, is none here. */
+#define LEAPS                                                        \
+    "SELECT value FROM meta WHERE key = 'leaps' AND typeof(value) =" \
+    " 'integer' AND value BETWEEN 0 AND 9007199254740991"
+_Static_assert(BK_NUMBER_END - 1 == 9007199254740991, "the largest number");
+
 static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
     [STORE_COMMIT] = "COMMIT",
@@ -33,8 +39,9 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_PUT_SERVICE] =
         "REPLACE INTO services (name, state, reason, generation, failed_rounds,"
         " open_until_ms, hold_until_ms, override_mode, override_until_ms,"
-        " override_reason, override_actor, counters, saved_ms, stats)"
-        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        " override_reason, override_actor, counters, saved_ms, stats, leaps)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+        " coalesce((" LEAPS "), 0))",
     [STORE_DROP_SERVICE] = "DELETE FROM services WHERE name = ?1",
     [STORE_PUT_SETTING] =
         "REPLACE INTO settings (service, key, value) VALUES (?1, ?2, ?3)",
@@ -47,8 +54,8 @@ static const char *const statement_texts[STORE_STATEMENT_COUNT] = {
     [STORE_TRIM_FORGOTTEN] =
         "DELETE FROM forgotten WHERE seq NOT IN"
         " (SELECT seq FROM forgotten ORDER BY seq DESC LIMIT ?1)",
-    [STORE_LEAP] = "UPDATE services"
-                   " SET generation = min(generation + ?1, ?2)",
+    [STORE_LEAP] = "REPLACE INTO meta (key, value)"
+                   " VALUES ('leaps', min(coalesce((" LEAPS "), 0) + 1, ?1))",
     [STORE_PUT_META] = "REPLACE INTO meta (key, value) VALUES (?1, ?2)",
     [STORE_PUT_EVENT] =
         "REPLACE INTO history (seq, at_ms, service, from_state, to_state,"
@@ -223,6 +230,7 @@ store_file_check(struct store_file *f, struct bk_text *error)
 /* What each version of the tables adds to the one before, from version 2 on. */
 static const char *const additions[BK_SCHEMA_VERSION - 1] = {
     "ALTER TABLE services ADD COLUMN stats TEXT NOT NULL DEFAULT '{}';",
+    "ALTER TABLE services ADD COLUMN leaps INTEGER NOT NULL DEFAULT 0;",
 };
 
 /* Tables and version in one transaction: a file that has one has both. From an

@@ -7,8 +7,6 @@
 #include "daemon/store_box.h"
 #include <sqlite3.h>
 
-/* Among what is counted for metrics: the time open, in microseconds. */
-#define STORE_OPEN_KEY "open_us"
 #define STORE_HISTORY_ROWS 100000
 /* Rows one answer may hold. */
 #define STORE_HISTORY_ANSWER 10000

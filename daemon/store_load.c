@@ -5,14 +5,12 @@
  * skipped with a line in the log, and no number is used before it is bounded. */
 #include "daemon/log.h"
 #include "daemon/store_file.h"
+#include "daemon/store_numbers.h"
 #include <string.h>
 
 /* The latest instant taken for one: far beyond any life of the machine, and its
  * nanoseconds still fit. */
 #define MS_MAX (BK_NEVER / BK_NS_PER_MS / 2)
-
-/* The longest time open that is believed; its nanoseconds still fit. */
-#define OPEN_US_MAX (UINT64_C(1) << 52)
 
 /* A load under way. */
 struct loader {
@@ -22,6 +20,8 @@ struct loader {
     int64_t wall_ms;
     struct bk_text *error;
     sqlite3_stmt *numbers; /* one row a number of a JSON object */
+    uint64_t leaps;        /* of all rows, up to now */
+    struct store_names names;
 };
 
 /* Text of a column, NULL when it is something else or has a NUL within. */
@@ -135,74 +135,18 @@ take_override(struct row *r, const struct loader *l, int64_t saved_ms,
     take_text(r, 10, out->actor, sizeof out->actor);
 }
 
-static void
-set_counter(struct bk_saved *saved, const char *name, uint64_t value)
-{
-    for (size_t i = 0; i < BK_COUNTER_COUNT; i++) {
-        if (strcmp(bk_counter_rows[i].name, name) == 0)
-            memcpy((char *)&saved->counters + bk_counter_rows[i].offset, &value,
-                   sizeof value);
-    }
-}
-
-static void
-set_stat(struct bk_saved *saved, const char *name, uint64_t value)
-{
-    size_t word = bk_stat_find(name);
-
-    if (word < BK_STAT_WORDS)
-        bk_stats_set(&saved->stats, word, value);
-    else if (strcmp(name, STORE_OPEN_KEY) == 0)
-        saved->open_ns =
-            (int64_t)(value < OPEN_US_MAX ? value : OPEN_US_MAX) * BK_NS_PER_US;
-}
-
-typedef void number_setter(struct bk_saved *out, const char *name,
-                           uint64_t value);
-
-/* {"name":number,...} to the letter as this daemon writes it; false for anything
- * else. Most of a start's time would go to SQLite's reading of it. */
-static bool
-take_plain_numbers(const char *json, number_setter *set, struct bk_saved *out)
-{
-    const char *at = json;
-
-    if (*at++ != '{')
-        return false;
-    while (*at == '"') {
-        size_t len = strcspn(++at, "\"\\");
-        size_t digits;
-        char name[BK_STAT_KEY_SIZE];
-        uint64_t value;
-
-        if (len >= sizeof name || at[len] != '"' || at[len + 1] != ':')
-            return false;
-        bk_copy_text(name, sizeof name, at, len);
-        at += len + 2;
-        digits = strspn(at, "0123456789");
-        if (!bk_read_number(at, digits, &value) ||
-            (at[digits] != ',' && at[digits] != '}'))
-            return false;
-        set(out, name, value);
-        at += digits;
-        if (*at == ',' && *++at != '"')
-            return false;
-    }
-    return at[0] == '}' && at[1] == '\0';
-}
-
 /* Numbers an older or newer version wrote are not missed; text that is no JSON
  * makes the row a bad one. */
 static void
-take_numbers(struct row *r, const struct loader *l, int column,
-             number_setter *set, struct bk_saved *out)
+take_numbers(struct row *r, const struct loader *l, int at,
+             enum store_column column, struct bk_saved *out)
 {
-    const char *json = text_at(r->st, column);
+    const char *json = text_at(r->st, at);
     int code = SQLITE_DONE;
 
     if (json == NULL)
         r->is_good = false;
-    if (!r->is_good || take_plain_numbers(json, set, out))
+    if (!r->is_good || store_numbers_take(&l->names, column, json, out))
         return;
     (void)sqlite3_bind_text(l->numbers, 1, json, -1, SQLITE_STATIC);
     while ((code = sqlite3_step(l->numbers)) == SQLITE_ROW) {
@@ -210,10 +154,24 @@ take_numbers(struct row *r, const struct loader *l, int column,
         uint64_t value;
 
         if (name != NULL && number_at(l->numbers, 1, BK_NUMBER_END - 1, &value))
-            set(out, name, value);
+            store_numbers_set(&l->names, column, name, value, out);
     }
     r->is_good = code == SQLITE_DONE;
     (void)sqlite3_reset(l->numbers);
+}
+
+/* The generation with all leaps there were since the row was written. */
+static uint64_t
+take_generation(struct row *r, const struct loader *l)
+{
+    const uint64_t most = BK_NUMBER_END - 1;
+    uint64_t generation = take_number(r, 3, most);
+    uint64_t leaps = take_number(r, 14, most);
+    uint64_t missed = l->leaps > leaps ? l->leaps - leaps : 0;
+
+    if (missed > (most - generation) / BK_GENERATION_LEAP)
+        return most;
+    return generation + missed * BK_GENERATION_LEAP;
 }
 
 /* is_wanted(name): SQLite need not take the other rows apart. */
@@ -231,7 +189,7 @@ is_wanted(sqlite3_context *context, int count, sqlite3_value **values)
 
 /* A row of services; true when it went to the reader. */
 static bool
-load_service(const struct loader *l, sqlite3_stmt *st)
+load_service(struct loader *l, sqlite3_stmt *st)
 {
     struct row r = {st, true};
     struct bk_saved saved = {.name = ""};
@@ -244,22 +202,22 @@ load_service(const struct loader *l, sqlite3_stmt *st)
     saved_ms = (int64_t)take_number(&r, 12, (uint64_t)MS_MAX);
     saved.state = take_word(&r, 1, bk_state_parse);
     saved.cause = take_word(&r, 2, bk_cause_parse);
-    saved.generation = take_number(&r, 3, BK_NUMBER_END - 1);
+    saved.generation = take_generation(&r, l);
     saved.failed_rounds = (uint32_t)take_number(&r, 4, UINT32_MAX);
     saved.open_left_ns = take_left(&r, l, 5, saved_ms);
     saved.hold_left_ns = take_left(&r, l, 6, saved_ms);
     if (saved.state != BK_OPEN)
         saved.open_left_ns = 0;
     take_override(&r, l, saved_ms, &saved.override);
-    take_numbers(&r, l, 11, set_counter, &saved);
-    take_numbers(&r, l, 13, set_stat, &saved);
+    take_numbers(&r, l, 11, STORE_COUNTERS, &saved);
+    take_numbers(&r, l, 13, STORE_STATS, &saved);
     if (r.is_good && l->reader->service != NULL)
         l->reader->service(l->reader->context, &saved);
     return r.is_good;
 }
 
 static bool
-load_setting(const struct loader *l, sqlite3_stmt *st)
+load_setting(struct loader *l, sqlite3_stmt *st)
 {
     const char *service = name_at(st, 0);
     const char *key = text_at(st, 1);
@@ -274,7 +232,7 @@ load_setting(const struct loader *l, sqlite3_stmt *st)
 }
 
 static bool
-load_forgotten(const struct loader *l, sqlite3_stmt *st)
+load_forgotten(struct loader *l, sqlite3_stmt *st)
 {
     const char *name = name_at(st, 0);
     uint64_t generation;
@@ -287,7 +245,7 @@ load_forgotten(const struct loader *l, sqlite3_stmt *st)
 }
 
 static bool
-load_number(const struct loader *l, sqlite3_stmt *st)
+load_number(struct loader *l, sqlite3_stmt *st)
 {
     const char *key = text_at(st, 0);
     uint64_t value;
@@ -300,13 +258,15 @@ load_number(const struct loader *l, sqlite3_stmt *st)
         l->meta->next_id = value;
     else if (strcmp(key, "last_seq") == 0)
         l->meta->last_seq = value;
+    else if (strcmp(key, "leaps") == 0)
+        l->leaps = value;
     return true;
 }
 
 /* History is what was published; its numbers go on from the highest, also when
  * the number itself was not saved in time. */
 static bool
-load_last_seq(const struct loader *l, sqlite3_stmt *st)
+load_last_seq(struct loader *l, sqlite3_stmt *st)
 {
     uint64_t seq;
 
@@ -319,7 +279,7 @@ load_last_seq(const struct loader *l, sqlite3_stmt *st)
 
 /* A line of history, for the shared memory. */
 static bool
-load_past(const struct loader *l, sqlite3_stmt *st)
+load_past(struct loader *l, sqlite3_stmt *st)
 {
     struct row r = {st, true};
     struct bk_past line = {
@@ -348,7 +308,7 @@ load_past(const struct loader *l, sqlite3_stmt *st)
 static const struct {
     const char *table;
     const char *sql;
-    bool (*row)(const struct loader *l, sqlite3_stmt *st);
+    bool (*row)(struct loader *l, sqlite3_stmt *st);
 } loads[] = {
     {"meta", "SELECT key, value FROM meta LIMIT 100", load_number},
     {"history", "SELECT coalesce(max(seq), 0) FROM history", load_last_seq},
@@ -366,7 +326,7 @@ static const struct {
     {"services",
      "SELECT name, state, reason, generation, failed_rounds, open_until_ms,"
      " hold_until_ms, override_mode, override_until_ms, override_reason,"
-     " override_actor, counters, saved_ms, stats FROM services"
+     " override_actor, counters, saved_ms, stats, leaps FROM services"
      " WHERE is_wanted(name) LIMIT 131072",
      load_service},
 };
@@ -375,7 +335,7 @@ _Static_assert(BK_PAST_COUNT == 256, "likewise");
 _Static_assert(STORE_NAMES_MAX == 131072, "likewise");
 
 static enum store_trouble
-load_table(const struct loader *l, size_t which)
+load_table(struct loader *l, size_t which)
 {
     sqlite3_stmt *st;
     uint64_t skipped = 0;
@@ -410,10 +370,13 @@ store_file_load(struct store_file *f, int64_t wall_ms,
                        .meta = meta,
                        .wall_ms = wall_ms,
                        .error = error};
-    int code = sqlite3_create_function_v2(f->db, "is_wanted", 1, SQLITE_UTF8,
-                                          &l, is_wanted, NULL, NULL, NULL);
-    enum store_trouble trouble = store_trouble_of(f->db, code);
+    int code;
+    enum store_trouble trouble;
 
+    store_names_init(&l.names);
+    code = sqlite3_create_function_v2(f->db, "is_wanted", 1, SQLITE_UTF8, &l,
+                                      is_wanted, NULL, NULL, NULL);
+    trouble = store_trouble_of(f->db, code);
     if (trouble == STORE_GOOD)
         trouble = store_prepare(f, "SELECT key, value FROM json_each(?1)",
                                 &l.numbers, error);

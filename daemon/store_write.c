@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * One transaction a box. */
-#include "core/json.h"
 #include "daemon/store_file.h"
+#include "daemon/store_numbers.h"
 #include <string.h>
 
 #define WAL_PAGES 1000
@@ -68,47 +68,6 @@ end_ms(int64_t wall_ms, int64_t left_ns)
     return (uint64_t)wall_ms + bk_ms_up(left_ns);
 }
 
-static void
-put_counters(const struct bk_counters *counters, struct bk_text *out)
-{
-    struct bk_json json;
-
-    bk_json_init(&json, out);
-    bk_json_open(&json, NULL, '{');
-    for (size_t i = 0; i < BK_COUNTER_COUNT; i++) {
-        uint64_t value;
-
-        memcpy(&value, (const char *)counters + bk_counter_rows[i].offset,
-               sizeof value);
-        bk_json_u64(&json, bk_counter_rows[i].name, value);
-    }
-    bk_json_close(&json, '}');
-}
-
-/* Zeros are most of them, and left out. */
-static void
-put_stats(const struct bk_saved *saved, struct bk_text *out)
-{
-    struct bk_json json;
-
-    bk_json_init(&json, out);
-    bk_json_open(&json, NULL, '{');
-    for (size_t i = 0; i < BK_STAT_WORDS; i++) {
-        char room[BK_STAT_KEY_SIZE];
-        struct bk_text key;
-        uint64_t value = bk_stats_word(&saved->stats, i);
-
-        if (value == 0)
-            continue;
-        bk_text_init(&key, room, sizeof room);
-        bk_stat_key(i, &key);
-        bk_json_u64(&json, room, value);
-    }
-    bk_json_u64(&json, STORE_OPEN_KEY,
-                (uint64_t)(saved->open_ns / BK_NS_PER_US));
-    bk_json_close(&json, '}');
-}
-
 /* Columns left unbound are NULL: no override, or one without end. */
 static void
 bind_override(struct writer *w, const struct bk_override *o, int64_t wall_ms)
@@ -128,14 +87,14 @@ static void
 write_row(struct writer *w, const struct bk_saved *s, int64_t wall_ms)
 {
     const enum store_statement put = STORE_PUT_SERVICE;
-    char counters[BK_COUNTER_COUNT * 40 + 8];
-    char stats[(BK_STAT_WORDS + 1) * (BK_STAT_KEY_SIZE + 24)];
+    char counters[STORE_COUNTERS_SIZE];
+    char stats[STORE_STATS_SIZE];
     struct bk_text text;
 
     bk_text_init(&text, counters, sizeof counters);
-    put_counters(&s->counters, &text);
+    store_numbers_put_counters(s, &text);
     bk_text_init(&text, stats, sizeof stats);
-    put_stats(s, &text);
+    store_numbers_put_stats(s, &text);
     bind_text(w, put, 1, s->name);
     bind_text(w, put, 2, bk_state_name((enum bk_state)s->state));
     bind_text(w, put, 3, bk_cause_name((enum bk_cause)s->cause));
@@ -244,8 +203,7 @@ write_box(struct writer *w, const struct store_box *box)
     bool has_forgotten = false;
 
     if (box->has_leap) {
-        bind_number(w, STORE_LEAP, 1, BK_GENERATION_LEAP);
-        bind_number(w, STORE_LEAP, 2, BK_NUMBER_END - 1);
+        bind_number(w, STORE_LEAP, 1, BK_NUMBER_END - 1);
         run(w, STORE_LEAP);
     }
     for (size_t i = 0; i < box->entry_count; i++)

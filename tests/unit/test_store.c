@@ -127,6 +127,7 @@ an_old_file_is_brought_up(void **state)
     put_everything(t);
     stores_close(t);
     stores_sql(t, "ALTER TABLE services DROP COLUMN stats;"
+                  "ALTER TABLE services DROP COLUMN leaps;"
                   "PRAGMA user_version = 1");
     stores_must_open(t);
     assert_int_equal(stores_count_files(t, "corrupt"), 0);
@@ -139,6 +140,35 @@ an_old_file_is_brought_up(void **state)
     stores_again(t, WALL);
     row = stores_find(t, "llm/gpt-4");
     assert_int_equal(row->stats.transitions[1], 12);
+}
+
+/* One leap counts for the rows there are, however long ago they were written, and
+ * for none that is written behind it. */
+static void
+a_leap_is_of_all_rows_there_are(void **state)
+{
+    struct stores *t = *state;
+    struct bk_saved old = stores_service("old", 7);
+    struct bk_saved late = stores_service("late", 5);
+    struct bk_saved last = stores_service("last", BK_NUMBER_END - 2);
+
+    stores_must_open(t);
+    (void)store_put_service(t->store, &old, WALL);
+    stores_await(t, store_put_service(t->store, &last, WALL));
+    stores_again(t, WALL);
+    assert_int_equal(stores_find(t, "old")->generation, 7);
+    (void)store_put_leap(t->store);
+    stores_await(t, store_put_service(t->store, &late, WALL));
+    stores_again(t, WALL);
+    assert_int_equal(stores_find(t, "old")->generation, 7 + BK_GENERATION_LEAP);
+    assert_int_equal(stores_find(t, "late")->generation, 5);
+    assert_true(stores_find(t, "last")->generation == BK_NUMBER_END - 1);
+    stores_await(t, store_put_leap(t->store));
+    stores_again(t, WALL);
+    assert_int_equal(stores_find(t, "old")->generation,
+                     7 + 2 * BK_GENERATION_LEAP);
+    assert_int_equal(stores_find(t, "late")->generation,
+                     5 + BK_GENERATION_LEAP);
 }
 
 static void
@@ -580,6 +610,7 @@ main(void)
         TEST(directories_and_files_are_ours_alone),
         TEST(there_is_no_shared_memory_file),
         TEST(an_old_file_is_brought_up),
+        TEST(a_leap_is_of_all_rows_there_are),
         TEST(what_was_saved_comes_back),
         TEST(times_go_on_while_nothing_runs),
         TEST(a_clock_set_back_lengthens_nothing),

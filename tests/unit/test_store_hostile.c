@@ -95,14 +95,14 @@ a_newer_file_is_left_alone(void **state)
 
     stores_must_open(t);
     stores_close(t);
-    stores_sql(t, "PRAGMA user_version = 3");
+    stores_sql(t, "PRAGMA user_version = 4");
     assert_false(stores_open(t));
     assert_non_null(strstr(t->error, "it was written by a newer breakerd (its "
-                                     "tables are of version 3, this one knows "
-                                     "2)"));
+                                     "tables are of version 4, this one knows "
+                                     "3)"));
     assert_non_null(strstr(t->error, t->path));
     assert_int_equal(stores_count_files(t, "corrupt"), 0);
-    stores_sql(t, "PRAGMA user_version = 2");
+    stores_sql(t, "PRAGMA user_version = 3");
     stores_must_open(t);
 }
 
@@ -300,6 +300,65 @@ services_that_make_no_sense_are_skipped(void **state)
     assert_true(t->services[0].open_ns > 0);
     stores_close(t);
     stores_sql(t, "UPDATE services SET stats = '{' WHERE name = 'q'");
+    stores_must_open(t);
+    assert_int_equal(t->service_count, 0);
+}
+
+/* Names are looked up as they stand, each in its column. */
+static void
+numbers_of_other_names_say_nothing(void **state)
+{
+    struct stores *t = *state;
+    const struct bk_saved *row;
+
+    stores_must_open(t);
+    stores_close(t);
+    insert_service(t, "'q', 'closed', 'none', 1, 0, 0, 0,"
+                      " '{\"rejected.open\":9,\"allowed\":5,\"allowe\":6,"
+                      "\"open_us\":7,\"\":8,\"denied\":4}', 0, NULL, NULL");
+    stores_sql(t,
+               "UPDATE services SET stats ="
+               " '{\"rejected.whim\":1,\"rejected\":1,\"rejected.\":1,"
+               "\"allowed\":1,\"rejected.open\":3,\"' || hex(zeroblob(40)) ||"
+               " '\":1,\"rejected.ramp\":2}'");
+    stores_must_open(t);
+    row = stores_find(t, "q");
+    assert_int_equal(row->counters.allowed, 5);
+    assert_int_equal(row->counters.denied, 4);
+    assert_int_equal(row->stats.rejected[BK_DENY_OPEN], 3);
+    assert_int_equal(row->stats.rejected[BK_DENY_RAMP], 2);
+    assert_int_equal(row->stats.rejected[0], 0);
+    assert_int_equal(row->open_ns, 0);
+}
+
+/* Of leaps that are no number there was none, for rows written later as well. */
+static void
+leaps_that_make_no_sense_are_none(void **state)
+{
+    static const char *const values[] = {"'x'", "-1", "1.5", "9007199254740992",
+                                         "x'00'"};
+    struct stores *t = *state;
+    struct bk_saved row = stores_service("a", 7);
+
+    for (size_t i = 0; i < COUNT_OF(values); i++) {
+        char sql[128];
+
+        stores_must_open(t);
+        stores_close(t);
+        (void)snprintf(sql, sizeof sql,
+                       "REPLACE INTO meta VALUES ('leaps', %s)", values[i]);
+        stores_sql(t, sql);
+        stores_must_open(t);
+        stores_await(t, store_put_service(t->store, &row, WALL));
+        stores_again(t, WALL);
+        assert_int_equal(stores_find(t, "a")->generation, 7);
+        stores_await(t, store_put_leap(t->store));
+        stores_again(t, WALL);
+        assert_int_equal(stores_find(t, "a")->generation,
+                         7 + BK_GENERATION_LEAP);
+        stores_close(t);
+    }
+    stores_sql(t, "UPDATE services SET leaps = -1");
     stores_must_open(t);
     assert_int_equal(t->service_count, 0);
 }
@@ -531,6 +590,8 @@ main(void)
         TEST(a_locked_file_is_one_sentence),
         TEST(our_file_is_locked_against_others),
         TEST(services_that_make_no_sense_are_skipped),
+        TEST(numbers_of_other_names_say_nothing),
+        TEST(leaps_that_make_no_sense_are_none),
         TEST(other_rows_that_make_no_sense_are_skipped),
         TEST(any_history_is_told_as_json),
         TEST(nothing_in_the_file_runs),
