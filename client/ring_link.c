@@ -107,11 +107,12 @@ make_memory(struct bk_ring **ring)
 }
 
 static bool
-say_here_is(const struct ring_link *link, int memory,
+say_here_is(const struct ring_link *link, uint64_t epoch, int memory,
             const char worker[BK_WORKER_SIZE])
 {
     struct bk_ring_hello hello = {.magic = BK_RING_MAGIC,
-                                  .fingerprint = bk_segment_fingerprint()};
+                                  .fingerprint = bk_segment_fingerprint(),
+                                  .epoch = epoch};
     union {
         struct cmsghdr head;
         char octets[CMSG_SPACE(sizeof memory)];
@@ -169,7 +170,7 @@ ring_link_offer(struct ring_link *link, uint64_t epoch, const char *path,
     (void)pthread_mutex_lock(&link->lock);
     if (is_connected(link, epoch, path)) {
         memory = make_memory(&ring);
-        if (memory >= 0 && !say_here_is(link, memory, worker))
+        if (memory >= 0 && !say_here_is(link, epoch, memory, worker))
             ring_unmap(&ring);
         if (memory >= 0)
             (void)close(memory);

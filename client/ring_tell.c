@@ -334,9 +334,11 @@ ring_await(struct breaker *b, int64_t end_ns)
     lane->is_new = false;
     if (b->tells_later || lane->ring == NULL)
         return;
-    while (sleeps(lane) && clock_mono_ns() < end_ns &&
+    while (sleeps(lane) && !is_let_go(lane) && clock_mono_ns() < end_ns &&
            bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS)
         look_again_soon();
+    if (is_let_go(lane))
+        give_up(b, lane, RING_GONE); /* what lies in it is sent first */
 }
 
 void

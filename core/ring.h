@@ -49,6 +49,9 @@ _Static_assert(sizeof(struct bk_ring) <= BK_RING_BYTES, "it fits");
 struct bk_ring_hello {
     uint64_t magic;
     uint64_t fingerprint; /* of the segment whose slots are meant */
+    /* As that segment has it: a worker may still look at one that was lost, whose
+     * slots are others' now. */
+    uint64_t epoch;
     char worker[BK_WORKER_SIZE];
 };
 

@@ -102,6 +102,7 @@ take_hello(const struct bk_ring_hello *hello, int fd, struct ring_said *said)
         return RING_FAULT;
     }
     memcpy(said->worker, hello->worker, len + 1);
+    said->epoch = hello->epoch;
     return map(fd, said);
 }
 

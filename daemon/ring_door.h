@@ -18,6 +18,7 @@ enum ring_packet {
 struct ring_said {
     struct bk_ring *ring; /* of RING_NEW: mapped; the caller's */
     char worker[BK_WORKER_SIZE];
+    uint64_t epoch;    /* of the daemon whose slots it means */
     const char *fault; /* one clause */
 };
 

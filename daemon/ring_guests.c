@@ -187,6 +187,18 @@ hear_bell(struct rings *r, int64_t now_ns, const struct guest *g)
     }
 }
 
+/* A ring that is not taken up: its worker sees that at once and sends what lies in
+ * it. Pairs with the acquire in its is_let_go. */
+static void
+turn_away(struct rings *r, int64_t now_ns, uint32_t at, struct ring_said *said,
+          const char *why)
+{
+    atomic_store_explicit(&said->ring->watch, BK_RING_LET_GO,
+                          memory_order_release);
+    ring_door_unmap(&said->ring);
+    rings_blame(r, now_ns, at, why);
+}
+
 /* Packets of one guest. Who is dead is heard to the end: rings that he handed over may
  * lie behind the first. False: nothing more has come, or he is let go. */
 static bool
@@ -205,9 +217,13 @@ hear(struct rings *r, int64_t now_ns, uint32_t at)
             hear_bell(r, now_ns, g);
             break;
         case RING_NEW:
+            if (said.epoch != r->registry->epoch) {
+                turn_away(r, now_ns, at, &said,
+                          "it means the services of another daemon");
+                return false;
+            }
             if (!may_have_ring(r, g)) {
-                ring_door_unmap(&said.ring);
-                rings_blame(r, now_ns, at, "there are too many");
+                turn_away(r, now_ns, at, &said, "there are too many");
                 return false;
             }
             if (!take_ring(r, now_ns, at, &said)) {

@@ -15,9 +15,10 @@ MAGIC = 0x32474E49524B5242
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 OUTCOMES = {"success": 0, "failure": 1}
 REPORT, RELEASE = 0, 1
-ASLEEP, WATCHED = 0, 1
+ASLEEP, WATCHED, LET_GO = 0, 1, 2
 HAS_MORE = 4  # of the flags: permit and Retry-After lie in the next cell
 FINGERPRINT_AT = 8  # in the segment's header
+EPOCH_AT = 200
 
 
 def memory(length=RING_BYTES, seals=SEALS, flags=os.MFD_ALLOW_SEALING):
@@ -29,10 +30,18 @@ def memory(length=RING_BYTES, seals=SEALS, flags=os.MFD_ALLOW_SEALING):
     return fd
 
 
-def fingerprint(segment_path):
+def header_word(segment_path, at):
     with open(segment_path, "rb") as f:
-        f.seek(FINGERPRINT_AT)
+        f.seek(at)
         return struct.unpack("=Q", f.read(8))[0]
+
+
+def fingerprint(segment_path):
+    return header_word(segment_path, FINGERPRINT_AT)
+
+
+def epoch(segment_path):
+    return header_word(segment_path, EPOCH_AT)
 
 
 class Door:
@@ -63,10 +72,14 @@ class Door:
             return False
         return True
 
-    def hello(self, *fds, magic=MAGIC, print_=None, worker=b"hostile"):
+    def hello(self, *fds, magic=MAGIC, print_=None, epoch_=None,
+              worker=b"hostile"):
         if print_ is None:
             print_ = fingerprint(self.daemon.segment_path)
-        return self.say(struct.pack("=QQ32s", magic, print_, worker), *fds)
+        if epoch_ is None:
+            epoch_ = epoch(self.daemon.segment_path)
+        return self.say(
+            struct.pack("=QQQ32s", magic, print_, epoch_, worker), *fds)
 
     def bell(self):
         return self.say(b"\0")

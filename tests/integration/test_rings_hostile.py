@@ -3,12 +3,14 @@
 its usual time, counts what is true, and lets go of what cannot be."""
 import contextlib
 import ctypes
+import mmap
 import os
 import random
 import resource
 import signal
 import socket
 import statistics
+import struct
 import tempfile
 import time
 
@@ -158,6 +160,16 @@ class Handing(RingCase):
     def test_words_of_another_version(self):
         self.refuse(ring.memory(), magic=ring.MAGIC + 1)
         self.refuse(ring.memory(), print_=1)
+
+    def test_words_of_another_daemon(self):
+        """Its worker sees at once that nobody will take what lies in it."""
+        epoch = ring.epoch(self.d.segment_path)
+        for other in (0, epoch - 1, epoch + 1, (1 << 64) - 1):
+            fd = ring.memory()
+            with mmap.mmap(fd, ring.RING_BYTES) as map_:
+                self.refuse(fd, epoch_=other)
+                self.assertEqual(struct.unpack_from("@Q", map_, 72)[0],
+                                 ring.LET_GO)
 
     def test_names_that_are_none(self):
         for name in (b"x" * 32, b"a b", b"\x80", b"a\nb", b"\x7f"):
@@ -490,6 +502,7 @@ class Thousands(RingCase):
         before = self.metric("breakerd_rings")
         read, write = os.pipe()
         print_ = ring.fingerprint(self.d.segment_path)
+        epoch_ = ring.epoch(self.d.segment_path)
         pid = os.fork()
         if pid == 0:
             os.setgroups([])
@@ -497,7 +510,7 @@ class Thousands(RingCase):
             os.setuid(65534)
             door = ring.Door(self.d)
             fd = ring.memory()
-            door.hello(fd, print_=print_)
+            door.hello(fd, print_=print_, epoch_=epoch_)
             os.write(write, b"y")
             time.sleep(60)
             os._exit(0)
