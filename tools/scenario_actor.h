@@ -5,6 +5,7 @@
  * An actor of a scenario as a process of its own with a socket of its own. It is
  * told over a pair of sockets what to send, and tells what was answered. */
 #include "tools/scenario_file.h"
+#include "tools/scenario_worker.h"
 #include <sys/types.h>
 
 /* How long an actor waits for the daemon's answer. */
@@ -16,10 +17,18 @@ struct scenario_actor {
     int fd;    /* to it; -1: none */
 };
 
-/* Starts the process; it connects to the endpoint at `socket_path`. A worker
- * greets with its name. False with a sentence. */
-bool scenario_actor_start(struct scenario_actor *actor, const char *name,
-                          const char *socket_path, bool is_worker,
+/* Where an actor turns to, and how. Its strings outlive it. */
+struct scenario_part {
+    const char *name;
+    const char *socket_path;    /* of the endpoint */
+    bool is_worker;             /* it greets with its name */
+    const char *library_dir;    /* of the instance; NULL: it sends all lines */
+    struct scenario_ways *ways; /* shared with it; NULL likewise */
+};
+
+/* Starts the process, which connects. False with a sentence. */
+bool scenario_actor_start(struct scenario_actor *actor,
+                          const struct scenario_part *part,
                           struct bk_text *error);
 /* Sends lines and waits for their answers, both separated by \n. */
 bool scenario_actor_ask(struct scenario_actor *actor, const char *lines,
@@ -27,6 +36,9 @@ bool scenario_actor_ask(struct scenario_actor *actor, const char *lines,
 /* Has it connect anew, to a daemon that was started again. */
 bool scenario_actor_reconnect(struct scenario_actor *actor,
                               struct bk_text *error);
+/* Has it tell what its library keeps back. */
+bool scenario_actor_tell_all(struct scenario_actor *actor,
+                             struct bk_text *error);
 /* Kills the process and waits for its end. Fine when it is not running. */
 void scenario_actor_kill(struct scenario_actor *actor);
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The stage with a real breakerd: a process for each actor, real time. */
+ * The stage with a real breakerd: a process for each actor, real time. Workers speak
+ * the protocol themselves, or through the library. */
 #define _GNU_SOURCE
 #include "tools/scenario_actor.h"
 #include "tools/scenario_breakerd.h"
+#include "tools/scenario_segment.h"
 #include "tools/scenario_signal.h"
 #include "tools/scenario_stage.h"
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 /* Actors of one file, with those that take a dead one's place. */
@@ -18,7 +21,8 @@ struct real {
     struct scenario_breakerd breakerd;
     struct scenario_actor actors[ACTORS_MAX];
     size_t actor_count;
-    int64_t zero_ns; /* the clock at time 0; 0 before it was waited for */
+    bool is_by_library; /* what workers say */
+    int64_t zero_ns;    /* the clock at time 0; 0 before it was waited for */
 };
 
 static struct real *
@@ -180,6 +184,20 @@ order_daemon(struct scenario_stage *stage, enum scenario_verb verb)
 }
 
 static bool
+tell_all(struct scenario_stage *stage)
+{
+    struct real *r = of(stage);
+    struct bk_text words = words_of(r);
+    for (size_t i = 1; r->is_by_library && i < r->actor_count; i++) {
+        if (r->actors[i].pid > 0 &&
+            !scenario_actor_tell_all(&r->actors[i], &words)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
 probe(struct scenario_stage *stage, const char *service,
       enum bk_outcome outcome)
 {
@@ -198,12 +216,38 @@ next_change_ns(struct scenario_stage *stage)
     return BK_NEVER;
 }
 
+/* What came by ring is the daemon's to say, with its next heartbeat: of the last
+ * daemon, if it runs. */
+static void
+count_rings(struct real *r)
+{
+    struct scenario_segment segment;
+    struct bk_totals totals;
+    int64_t end_ns = clock_ns() + 2 * BK_HEARTBEAT_NS;
+    if (atomic_load(&r->stage.ways->told) == 0 ||
+        !scenario_segment_open(&segment, r->breakerd.dir)) {
+        return;
+    }
+    _Atomic int64_t *beat = &segment.map.header->heartbeat_mono_ns;
+    int64_t last_ns = atomic_load(beat);
+    while (atomic_load(beat) == last_ns && clock_ns() < end_ns) {
+        struct timespec pause = {.tv_nsec = BK_NS_PER_MS};
+        nanosleep(&pause, NULL);
+    }
+    bk_segment_read_totals(&segment.map, &totals);
+    atomic_store(&r->stage.ways->by_ring, totals.ring_items);
+    scenario_segment_close(&segment);
+}
+
 /* A file may end with the daemon down; one that runs must end in order. */
 static bool
 finish(struct scenario_stage *stage)
 {
     struct real *r = of(stage);
     struct bk_text words = words_of(r);
+    if (r->is_by_library && r->breakerd.pid > 0) {
+        count_rings(r);
+    }
     return r->breakerd.pid == 0 || scenario_breakerd_stop(&r->breakerd, &words);
 }
 
@@ -215,6 +259,9 @@ close_real(struct scenario_stage *stage)
         scenario_actor_kill(&r->actors[i]);
     }
     scenario_breakerd_clean(&r->breakerd);
+    if (r->stage.ways != NULL) {
+        munmap(r->stage.ways, sizeof(*r->stage.ways));
+    }
     free(r);
 }
 
@@ -227,10 +274,16 @@ add_actor(struct real *r, const char *name, struct bk_text *error)
         bk_text_put(error, "too many actors and deaths");
         return false;
     }
-    return scenario_actor_start(&r->actors[r->actor_count++], name,
-                                is_operator ? r->breakerd.operator_socket
-                                            : r->breakerd.worker_socket,
-                                is_worker, error);
+    struct scenario_part part = {.name = name,
+                                 .socket_path =
+                                     is_operator ? r->breakerd.operator_socket
+                                                 : r->breakerd.worker_socket,
+                                 .is_worker = is_worker};
+    if (r->is_by_library && !is_operator) {
+        part.library_dir = r->breakerd.dir;
+        part.ways = r->stage.ways;
+    }
+    return scenario_actor_start(&r->actors[r->actor_count++], &part, error);
 }
 
 /* Every process there will be is started before time 0: starting one in the
@@ -266,8 +319,21 @@ await_ready(struct real *r, struct bk_text *error)
     return ping(r, error);
 }
 
-struct scenario_stage *
-scenario_daemon_open(const struct scenario *s, struct bk_text *error)
+static bool
+share_ways(struct real *r, struct bk_text *error)
+{
+    void *ways = mmap(NULL, sizeof(*r->stage.ways), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ways == MAP_FAILED) {
+        bk_text_put(error, "out of memory");
+        return false;
+    }
+    r->stage.ways = ways;
+    return true;
+}
+
+static struct scenario_stage *
+open_real(const struct scenario *s, bool is_by_library, struct bk_text *error)
 {
     struct real *r = calloc(1, sizeof(*r));
     if (r == NULL) {
@@ -283,8 +349,11 @@ scenario_daemon_open(const struct scenario *s, struct bk_text *error)
                                        .next_change_ns = next_change_ns,
                                        .finish = finish,
                                        .probe = probe,
+                                       .tell_all = tell_all,
                                        .close = close_real};
-    if (!scenario_breakerd_prepare(&r->breakerd, s, error) ||
+    r->is_by_library = is_by_library;
+    if ((is_by_library && !share_ways(r, error)) ||
+        !scenario_breakerd_prepare(&r->breakerd, s, error) ||
         !scenario_breakerd_start(&r->breakerd, error) ||
         !add_actor(r, "op", error) || !add_actors(r, s, error) ||
         !await_ready(r, error)) {
@@ -292,4 +361,16 @@ scenario_daemon_open(const struct scenario *s, struct bk_text *error)
         return NULL;
     }
     return &r->stage;
+}
+
+struct scenario_stage *
+scenario_daemon_open(const struct scenario *s, struct bk_text *error)
+{
+    return open_real(s, false, error);
+}
+
+struct scenario_stage *
+scenario_client_open(const struct scenario *s, struct bk_text *error)
+{
+    return open_real(s, true, error);
 }

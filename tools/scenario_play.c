@@ -227,6 +227,37 @@ ask_again(struct play *p, const struct scenario_step *step,
     return ask_status(p, step, subject);
 }
 
+/* Counts of calls that were decided from shared memory. */
+static bool
+expects_calls(const struct scenario_step *step)
+{
+    static const char *const counts[] = {"counters.allowed", "counters.denied",
+                                         "counters.would_deny"};
+    for (size_t i = 0; i < step->expects.count; i++) {
+        const char *path = step->expects.conditions[i].path;
+        for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+            if (strcmp(path, counts[k]) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* The status once more, when all has been told that it should count. */
+static bool
+ask_for_calls(struct play *p, const struct scenario_step *step)
+{
+    const char *subject = scenario_subject(p->s, step, &p->names);
+    if (p->stage->ways == NULL || subject == NULL || !expects_calls(step)) {
+        return true;
+    }
+    if (!p->stage->tell_all(p->stage)) {
+        return fail(p, p->stage->words);
+    }
+    return ask_status(p, step, subject);
+}
+
 /* Compares the answer, on a real stage until it is too late. */
 static bool
 judge(struct play *p, const struct scenario_step *step)
@@ -299,7 +330,7 @@ play_step(struct play *p, const struct scenario_step *step, int64_t change_ns)
         return true;
     }
     scenario_late_ask(&p->late, stage->late_ns(stage, step->at_ns));
-    if (!act(p, step)) {
+    if (!act(p, step) || !ask_for_calls(p, step)) {
         return false;
     }
     scenario_late_answer(&p->late, stage->late_ns(stage, step->at_ns));

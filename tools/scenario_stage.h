@@ -3,13 +3,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where a scenario is played: the bare state machine in virtual time, or a real
- * daemon with real processes. Both take BRK/1 lines and answer with them. */
+ * daemon with real processes, by itself or through the library. All take BRK/1 lines and answer with them. */
 #include "tools/scenario_file.h"
+#include "tools/scenario_worker.h"
 
 #define SCENARIO_WORDS_SIZE 400
 
 struct scenario_stage {
     bool is_real; /* time passes by itself and answers take some */
+    struct scenario_ways *ways; /* of a stage whose workers use the library */
     char words[SCENARIO_WORDS_SIZE]; /* what went wrong, after a false */
 
     /* Lets time pass to an instant of the scenario. */
@@ -27,6 +29,9 @@ struct scenario_stage {
     /* A health probe of a service had this outcome. */
     bool (*probe)(struct scenario_stage *stage, const char *service,
                   enum bk_outcome outcome);
+    /* Workers tell what they have kept back so far, counts of calls: false when one
+     * cannot. */
+    bool (*tell_all)(struct scenario_stage *stage);
     /* When something next changes by itself, BK_NEVER if nothing does or nobody
      * can tell. */
     int64_t (*next_change_ns)(struct scenario_stage *stage);
@@ -40,6 +45,9 @@ struct scenario_stage {
 struct scenario_stage *scenario_core_open(const struct scenario *s,
                                           struct bk_text *error);
 struct scenario_stage *scenario_daemon_open(const struct scenario *s,
+                                            struct bk_text *error);
+/* As the daemon's, and its workers speak through libbreaker. */
+struct scenario_stage *scenario_client_open(const struct scenario *s,
                                             struct bk_text *error);
 
 #endif

@@ -212,7 +212,7 @@ class Refusals(unittest.TestCase):
 
     def test_the_command_line(self):
         for arguments in ((), ("--core",), ("--nonsense", "x"),
-                          ("--core", "--daemon", "x")):
+                          ("--core", "--daemon", "x"), ("--client", "--daemon", "x")):
             done = subprocess.run([PROGRAM, *arguments], timeout=60,
                                   stdout=subprocess.DEVNULL,
                                   stderr=subprocess.DEVNULL, check=False)

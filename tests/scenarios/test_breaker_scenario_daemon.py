@@ -2,6 +2,7 @@
 """breaker-scenario with real daemons: tolerances, and that nothing stays behind.
 $BREAKER_SCENARIO and $BREAKERD name the programs."""
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -27,7 +28,7 @@ def descendants(pid):
     return found
 
 
-class Real(unittest.TestCase):
+class Case(unittest.TestCase):
     def setUp(self):
         self.home = tempfile.TemporaryDirectory(prefix="brk-")
         self.addCleanup(self.home.cleanup)
@@ -35,19 +36,21 @@ class Real(unittest.TestCase):
         os.mkdir(self.place)
         self.env = dict(os.environ, TMPDIR=self.place)
 
-    def start(self, text, *options):
+    def start(self, text, *options, stage="--daemon"):
         path = os.path.join(self.home.name, "a.brk")
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
-        return subprocess.Popen([PROGRAM, "--daemon", *options, path],
+        return subprocess.Popen([PROGRAM, stage, *options, path],
                                 env=self.env, stdout=subprocess.PIPE, text=True)
 
-    def play(self, text, *options):
-        with self.start(text, *options) as process:
+    def play(self, text, *options, stage="--daemon"):
+        with self.start(text, *options, stage=stage) as process:
             lines = process.communicate(timeout=60)[0].splitlines()
             self.assertEqual(os.listdir(self.place), [])
             return process.returncode, lines
 
+
+class Real(Case):
     def test_a_failure_is_noticed_and_cleaned_up(self):
         status, lines = self.play("0ms a acquire llm -> allow\n"
                                   "100ms b acquire llm -> deny\n")
@@ -202,6 +205,74 @@ class Real(unittest.TestCase):
 
     def test_terminated(self):
         self.interrupt(signal.SIGTERM)
+
+
+class Library(Case):
+    """Workers that speak through libbreaker."""
+
+    def ways(self, lines):
+        """Decided from memory, asked, told, of these by ring, lines."""
+        self.assertIn("through the library: ", lines[-2])
+        return tuple(int(n) for n in re.findall(r"\d+", lines[-2]))
+
+    def through(self, text, **env):
+        for name in ("BREAKERD_MODE", "BREAKERD_RING", "BREAKERD_TRANSPORT"):
+            self.env.pop(name, None)
+        self.env.update(env)
+        return self.play(text, stage="--client")
+
+    def test_each_way_is_gone(self):
+        text = ("service llm failure_threshold=2\n"
+                "0ms op set llm ramp=0 -> closed\n"
+                "+0ms a acquire llm x3 as P -> allow state=closed permit=0\n"
+                "+0ms a report P success -> closed counters.success=1\n"
+                "+0ms a report llm failure x2 -> open counters.allowed=3\n"
+                "+0ms b acquire llm -> deny open\n")
+        for env, ways in (({}, (4, 0, 3, 3, 0)),
+                          ({"BREAKERD_RING": "off"}, (4, 0, 3, 0, 0)),
+                          ({"BREAKERD_MODE": "zmq"}, (0, 4, 3, 0, 0)),
+                          ({"BREAKERD_TRANSPORT": "libzmq",
+                            "BREAKERD_RING": "off"}, (4, 0, 3, 0, 0))):
+            with self.subTest(env):
+                status, lines = self.through(text, **env)
+                self.assertEqual(status, 0, lines)
+                self.assertEqual(self.ways(lines), ways)
+
+    def test_a_wrong_answer_of_the_library_is_noticed(self):
+        for expected, got in (("deny ramp", "got deny open"),
+                              ("deny open retry_after_ms=1000",
+                               "got 2"), ("allow", "got deny open")):
+            status, lines = self.through(
+                "service llm failure_threshold=1 recovery_timeout=30s\n"
+                "0ms a report llm failure -> open\n"
+                f"+0ms a acquire llm -> {expected}\n")
+            self.assertEqual(status, 1, lines)
+            self.assertIn(got, lines[0])
+
+    def test_what_comes_too_late_is_told_so(self):
+        status, lines = self.through(
+            "service llm failure_threshold=1 max_concurrent=2\n"
+            "0ms a acquire llm as P -> allow\n"
+            "+0ms a acquire llm as Q -> allow\n"
+            "+0ms b report llm failure -> open\n"
+            "+0ms a report P success -> stale counters.stale=1\n"
+            "+0ms a release Q -> stale\n")
+        self.assertEqual(status, 0, lines)
+        self.assertEqual(self.ways(lines)[4], 0)
+
+    def test_what_the_library_never_says_goes_by_line(self):
+        status, lines = self.through(
+            "service llm max_concurrent=1\n"
+            "0ms a acquire llm as P -> allow\n"
+            "+0ms b report P success -> closed permits.in_use=0\n"
+            "+0ms b release 999999999 -> stale\n")
+        self.assertEqual(status, 0, lines)
+        self.assertEqual(self.ways(lines)[4], 2)
+
+    def test_nothing_to_say(self):
+        status, lines = self.through("0ms op trip llm -> forced_open\n")
+        self.assertEqual(status, 0, lines)
+        self.assertIn("nothing in it is a worker's to say", lines[0])
 
 
 if __name__ == "__main__":
