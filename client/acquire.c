@@ -221,33 +221,45 @@ finish(const struct breaker_ask *ask, const struct breaker_permit *permit)
 
 /* ---- the fast way ---- */
 
-/* The thread has seen this word before, and knows that it lets calls through; nothing
- * else that anybody writes is read. */
-static inline __attribute__((always_inline)) bool
-lets_through(struct breaker_service *s, const struct lane *lane,
-             struct lane_entry *entry, struct breaker_permit *permit)
+/* Let through, as far as is known. Field by field: the stores melt into few. */
+static inline __attribute__((always_inline)) void
+fill_in(struct breaker_permit *permit, struct breaker_service *s,
+        uint64_t generation, uint64_t home, uint32_t attempt,
+        enum breaker_source source)
 {
-    /* Pairs with the store in bk_segment_put_word. */
-    if (atomic_load_explicit(entry->word, memory_order_acquire) != entry->go)
-        return false;
-    /* Field by field: the stores melt into few. */
     permit->service = s;
     permit->id = 0;
-    permit->generation = entry->generation;
+    permit->generation = generation;
     permit->retry_after_ms = 0;
-    permit->home = lane->home;
-    permit->attempt = 1;
+    permit->home = home;
+    permit->attempt = attempt;
     permit->verdict = BREAKER_ALLOWED;
     permit->reason = BREAKER_REASON_NONE;
-    permit->state = BREAKER_CLOSED;
-    permit->source = BREAKER_BY_MEMORY;
+    permit->state =
+        source == BREAKER_BY_MEMORY ? BREAKER_CLOSED : BREAKER_STATE_UNKNOWN;
+    permit->source = (uint8_t)source;
     memset((char *)permit + offsetof(struct breaker_permit, is_settled), 0,
            sizeof *permit - offsetof(struct breaker_permit, is_settled));
-    lane_count(entry);
-    return true;
 }
 
-/* ... in the tick of the lane's last look, which was `tick_ns`. */
+static inline uint64_t
+word_of(const struct lane_entry *entry)
+{
+    /* Pairs with the store in bk_segment_put_word. */
+    return atomic_load_explicit(entry->word, memory_order_acquire);
+}
+
+static inline __attribute__((always_inline)) void
+let_through(struct breaker_service *s, const struct lane *lane,
+            struct lane_entry *entry, struct breaker_permit *permit)
+{
+    fill_in(permit, s, entry->generation, lane->home, 1, BREAKER_BY_MEMORY);
+    lane_count(entry);
+}
+
+/* In the tick of the lane's last look, which was `tick_ns`, the thread has seen this word
+ * before, and knows that it lets calls through; nothing else that anybody writes is
+ * read. */
 static inline __attribute__((always_inline)) bool
 lets_through_in(struct breaker_service *s, const struct lane *lane,
                 int64_t tick_ns, struct breaker_permit *permit)
@@ -258,7 +270,10 @@ lets_through_in(struct breaker_service *s, const struct lane *lane,
     if (chunk == NULL)
         return false;
     entry = &chunk->entries[s->index % LANE_CHUNK];
-    return entry->tick_ns == tick_ns && lets_through(s, lane, entry, permit);
+    if (entry->tick_ns != tick_ns || word_of(entry) != entry->go)
+        return false;
+    let_through(s, lane, entry, permit);
+    return true;
 }
 
 /* The lane is at hand when the thread used this handle last, in this process: one word
@@ -297,28 +312,38 @@ lane_of(const struct breaker_service *s)
     return lane_mine(fork_page_serial(s->client->page));
 }
 
-/* The lane has just been looked at. */
+/* The lane has just been looked at. False: the slow way decides, and writes over what is
+ * in `permit`. */
 static bool
-lets_through_anew(struct breaker_service *s, struct lane *lane,
-                  struct breaker_permit *permit)
+decides(struct breaker_service *s, const struct lane *lane,
+        struct breaker_permit *permit)
 {
     struct lane_entry *entry = lane_entry(lane, s->index);
+    uint64_t word;
 
-    return entry != NULL && lane_renew(lane, entry) &&
-           lets_through(s, lane, entry, permit);
+    if (entry == NULL || entry->word == NULL)
+        return false;
+    word = word_of(entry);
+    if (word == entry->go && lane_renew(lane, entry)) {
+        let_through(s, lane, entry, permit);
+        return true;
+    }
+    fill_in(permit, s, 0, lane->home, 1, BREAKER_BY_NOBODY);
+    return s->client->mode == BREAKER_MODE_AUTO &&
+           gate_denies(s, word, entry->incarnation, permit);
 }
 
-/* The first time in a tick. */
+/* The first time in a tick, or the word has changed. */
 static bool
-allows_anew(struct breaker_service *s, int64_t coarse_ns,
-            struct breaker_permit *permit)
+decides_anew(struct breaker_service *s, int64_t coarse_ns,
+             struct breaker_permit *permit)
 {
     struct lane *lane = lane_of(s);
 
     return lane != NULL &&
            (coarse_ns == lane->tick_ns ||
             lane_look(s->client, lane, coarse_ns)) &&
-           lets_through_anew(s, lane, permit);
+           decides(s, lane, permit);
 }
 
 static bool
@@ -332,7 +357,7 @@ begins_anew(struct breaker_service *s, struct breaker_permit *permit)
     count = stopwatch_count();
     if ((count - lane->tick_count >= lane->tick_span &&
          !lane_look_at(s->client, lane, count)) ||
-        !lets_through_anew(s, lane, permit))
+        !decides(s, lane, permit))
         return false;
     permit->began[0] = count;
     permit->began[1] = STOPWATCH_COUNTER;
@@ -346,7 +371,7 @@ knows(struct breaker_service *s, int64_t coarse_ns)
     struct lane_entry *entry = lane != NULL ? lane_entry(lane, s->index) : NULL;
 
     return entry != NULL && coarse_ns < entry->until_ns &&
-           atomic_load_explicit(entry->word, memory_order_acquire) == entry->go;
+           word_of(entry) == entry->go;
 }
 
 /* Once a second a service, and after each change of its word. */
@@ -368,11 +393,7 @@ acquire(struct breaker_service *s, const struct breaker_ask *ask, bool may_wait,
         ask != NULL && ask->token != NULL ? ask->token->attempt : 1;
     struct breaker *b;
 
-    memset(permit, 0, sizeof *permit);
-    permit->attempt = attempt;
-    permit->state = BREAKER_STATE_UNKNOWN;
-    permit->verdict = BREAKER_ALLOWED;
-    permit->service = s;
+    fill_in(permit, s, 0, 0, attempt, BREAKER_BY_NOBODY);
     if (s == NULL)
         return BREAKER_ALLOWED;
     b = s->client;
@@ -402,14 +423,14 @@ acquire_oddly(struct breaker_service *s, const struct breaker_ask *ask,
     return acquire(s, ask, may_wait, permit != NULL ? permit : &unwanted);
 }
 
-/* Looks again at what was good for an earlier tick. Out of line, so that little has to
- * outlive the reading of the clock. */
+/* Looks again at what was good for an earlier tick or word. Out of line, so that little
+ * has to outlive the reading of the clock. */
 static __attribute__((noinline)) enum breaker_verdict
 acquire_anew(struct breaker_service *s, struct breaker_permit *permit,
              int64_t coarse_ns, bool may_wait)
 {
-    return allows_anew(s, coarse_ns, permit)
-               ? BREAKER_ALLOWED
+    return decides_anew(s, coarse_ns, permit)
+               ? (enum breaker_verdict)permit->verdict
                : acquire(s, NULL, may_wait, permit);
 }
 
@@ -454,7 +475,7 @@ begin_anew(struct breaker_service *s, struct breaker_permit *permit)
     enum breaker_verdict verdict;
 
     if (s != NULL && permit != NULL && begins_anew(s, permit))
-        return BREAKER_ALLOWED;
+        return (enum breaker_verdict)permit->verdict;
     verdict = breaker_acquire(s, permit);
     if (!stopwatch_runs())
         stopwatch_tend();

@@ -114,6 +114,16 @@ deny(struct breaker_service *s, const struct bk_verdict *v,
     return true;
 }
 
+bool
+gate_denies(struct breaker_service *s, uint64_t word, uint8_t incarnation,
+            struct breaker_permit *permit)
+{
+    struct bk_verdict v = bk_verdict_unpack(word);
+
+    return v.kind == BK_NO && v.incarnation == incarnation &&
+           deny(s, &v, permit);
+}
+
 enum gate_answer
 gate_ask(struct breaker *b, struct breaker_service *s, bool needs_token,
          int64_t coarse_ns, struct breaker_permit *permit)

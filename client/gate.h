@@ -20,6 +20,10 @@ enum gate_answer {
 enum gate_answer gate_ask(struct breaker *b, struct breaker_service *s,
                           bool needs_token, int64_t coarse_ns,
                           struct breaker_permit *permit);
+/* Does the word that was just read of a slot with that incarnation deny? Then `permit`
+ * is filled in, and it is counted, likewise. */
+bool gate_denies(struct breaker_service *s, uint64_t word, uint8_t incarnation,
+                 struct breaker_permit *permit);
 /* On the coarse clock: how long the generation that a call was let through with goes
  * with the word it was read from. */
 int64_t gate_believes_until(struct breaker_service *s);
