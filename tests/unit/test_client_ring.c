@@ -254,12 +254,13 @@ without_the_socket_it_is_sent(void **state)
 struct door {
     int fd;
     int packets;
+    _Atomic int hung_up; /* how often */
 };
 
 static void *
 let_in(void *context)
 {
-    const struct door *door = context;
+    struct door *door = context;
     char octets[256];
 
     for (;;) {
@@ -272,6 +273,7 @@ let_in(void *context)
                 break;
         }
         close(fd);
+        atomic_fetch_add(&door->hung_up, 1);
     }
 }
 
@@ -291,6 +293,7 @@ a_ring_that_is_let_go_is_sent(void **state)
         pthread_t thread;
 
         assert_int_equal(unlink(path), 0);
+        atomic_store(&door.hung_up, 0);
         door.fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
         assert_int_equal(
             bind(door.fd, (const struct sockaddr *)&address, sizeof address),
@@ -299,7 +302,9 @@ a_ring_that_is_let_go_is_sent(void **state)
         assert_int_equal(pthread_create(&thread, NULL, let_in, &door), 0);
         open_here(s);
         tell(s->b, 20);
-        sleep_ms(50);
+        for (int i = 0; i < 500 && atomic_load(&door.hung_up) == 0; i++)
+            sleep_ms(10);
+        assert_int_not_equal(atomic_load(&door.hung_up), 0);
         tell(s->b, 30);
         breaker_close(&s->b);
         count += 50;
