@@ -40,6 +40,7 @@ struct caller {
     struct peer peer;
     enum bk_zmtp_phase phase;
     bool is_lost;     /* to be dropped */
+    bool is_deaf;     /* takes no answers any more; may have said more */
     bool is_skipping; /* in a message that has too many frames */
     bool may_pong;    /* nothing of the piece was answered with one */
     bool is_waiting;  /* watched for room to write */
@@ -173,13 +174,35 @@ identify(int fd, bool is_operator, struct peer *peer)
              peer->pid);
 }
 
-/* READY goes with the greeting: a new connection has room for both. */
+/* What the kernel takes of it now; -1: the other end takes nothing any more. */
+static ssize_t
+give(struct caller *who, const uint8_t *octets, size_t len)
+{
+    size_t given = 0;
+    while (given < len) {
+        ssize_t n = send(who->fd, octets + given, len - given,
+                         MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (n >= 0) {
+            given += (size_t)n;
+        } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
+            break;
+        } else if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return (ssize_t)given;
+}
+
+/* READY goes with the greeting: a new connection has room for both. One that is over
+ * already may have said something. */
 static bool
-say_who(int fd)
+say_who(struct caller *who)
 {
     uint8_t opening[BK_ZMTP_OPENING];
     size_t len = bk_zmtp_put_opening(BK_ZMTP_ROUTER, opening);
-    return send(fd, opening, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len;
+    ssize_t given = give(who, opening, len);
+    who->is_deaf = given < 0;
+    return who->is_deaf || (size_t)given == len;
 }
 
 static bool
@@ -194,7 +217,7 @@ let_in(struct callers *c, enum callers_door door, int fd)
     who->since_ns = c->now_ns;
     identify(fd, door == CALLERS_OPERATORS, &who->peer);
     struct epoll_event event = {.events = EPOLLIN, .data.u64 = who->key};
-    if (!say_who(fd) ||
+    if (!say_who(who) ||
         epoll_ctl(c->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         free(who);
         return false;
@@ -250,23 +273,27 @@ watch(struct callers *c, struct caller *who, bool for_room)
     }
 }
 
-/* What the kernel takes of it now; -1: the connection is broken. */
-static ssize_t
-give(struct caller *who, const uint8_t *octets, size_t len)
+static void
+forget_unsaid(struct callers *c, struct caller *who)
 {
-    size_t given = 0;
-    while (given < len) {
-        ssize_t n = send(who->fd, octets + given, len - given,
-                         MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n >= 0) {
-            given += (size_t)n;
-        } else if (errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM) {
-            break;
-        } else if (errno != EINTR) {
-            return -1;
-        }
-    }
-    return (ssize_t)given;
+    who->out_at = 0;
+    who->out_len = 0;
+    set_room(c, &who->out, 0);
+    watch(c, who, false);
+}
+
+/* It has hung up, or does not listen. What it said before is heard to its end. */
+static void
+deafen(struct callers *c, struct caller *who)
+{
+    who->is_deaf = true;
+    forget_unsaid(c, who);
+}
+
+static bool
+takes_answers(const struct caller *who)
+{
+    return who != NULL && !who->is_lost && !who->is_deaf;
 }
 
 /* What is left waits here, behind what waits already. */
@@ -293,30 +320,27 @@ say(struct callers *c, struct caller *who, const uint8_t *octets, size_t len)
 {
     ssize_t given = who->out_len > 0 ? 0 : give(who, octets, len);
     if (given < 0) {
-        lose(who);
+        deafen(c, who);
     } else if ((size_t)given < len &&
                !keep_unsaid(c, who, octets + given, len - (size_t)given)) {
         cut(c, who);
     }
 }
 
-/* There is room again. False: the connection is broken. */
-static bool
+/* There is room again. */
+static void
 go_on_saying(struct callers *c, struct caller *who)
 {
     ssize_t given =
         give(who, who->out.octets + who->out_at, who->out_len - who->out_at);
     if (given < 0) {
-        return false;
+        deafen(c, who);
+        return;
     }
     who->out_at += (size_t)given;
     if (who->out_at == who->out_len) {
-        who->out_at = 0;
-        who->out_len = 0;
-        set_room(c, &who->out, 0);
-        watch(c, who, false);
+        forget_unsaid(c, who);
     }
-    return true;
 }
 
 void
@@ -325,7 +349,7 @@ callers_flush(struct callers *c)
     struct caller *who = c->answered;
     size_t len = c->basket_len;
     c->basket_len = 0;
-    if (who != NULL && len > 0 && !who->is_lost) {
+    if (takes_answers(who) && len > 0) {
         say(c, who, c->basket, len);
     }
 }
@@ -338,7 +362,7 @@ callers_answer(struct callers *c, uint64_t caller)
         callers_flush(c);
         c->answered = who;
     }
-    return who != NULL && !who->is_lost &&
+    return takes_answers(who) &&
            who->out_len - who->out_at <= CALLERS_UNREAD_MAX;
 }
 
@@ -348,7 +372,7 @@ callers_put(struct callers *c, const void *octets, size_t len)
     if (len > BASKET - c->basket_len) {
         callers_flush(c);
     }
-    if (c->answered == NULL || c->answered->is_lost || len == 0) {
+    if (!takes_answers(c->answered) || len == 0) {
         return;
     }
     if (len > BASKET) {
@@ -439,9 +463,12 @@ callers_deadline(const struct callers *c)
 static bool
 may_go_on(struct callers *c, struct caller *who, uint32_t events)
 {
-    if (who->is_lost || ((events & EPOLLOUT) != 0 && !go_on_saying(c, who))) {
+    if (who->is_lost) {
         drop(c, who);
         return false;
+    }
+    if ((events & EPOLLOUT) != 0) {
+        go_on_saying(c, who);
     }
     return (events & ~(uint32_t)EPOLLOUT) != 0;
 }
@@ -491,14 +518,14 @@ give_pong(struct callers *c, struct caller *who,
 /* What is no frame. False: no way on. */
 static bool
 take_other(struct callers *c, struct caller *who,
-           const struct bk_zmtp_item *item, bool is_within)
+           const struct bk_zmtp_item *item, bool is_new)
 {
     switch (item->kind) {
     case BK_ZMTP_READY:
         c->greeting--;
         return true;
     case BK_ZMTP_PING:
-        if (!is_within) {
+        if (is_new) {
             give_pong(c, who, item);
         }
         return true;
@@ -553,7 +580,7 @@ callers_take(struct callers *c, struct callers_message *message)
                     (struct callers_frame){(const char *)item.data, item.len};
             }
             count += count <= CALLERS_FRAMES;
-        } else if (!take_other(c, who, &item, count > 0)) {
+        } else if (!take_other(c, who, &item, at > who->in_len)) {
             return false;
         }
         bool is_whole = item.kind == BK_ZMTP_FRAME && !item.has_more;
@@ -645,27 +672,25 @@ callers_open(void)
     return c;
 }
 
-/* Says the rest to one, as far as it reads before the time is over. */
-static void
-linger(struct callers *c, struct caller *who, int64_t *left_ms)
+/* Says the rest to each, as far as it reads. True: somebody has not got all. */
+static bool
+go_on_with_all(struct callers *c)
 {
-    struct pollfd on = {.fd = who->fd, .events = POLLOUT};
-    while (who->out_len > 0 && *left_ms > 0) {
-        if (!go_on_saying(c, who)) {
-            return;
-        }
-        if (who->out_len > 0) {
-            poll(&on, 1, 1);
-            --*left_ms;
+    bool is_left = false;
+    for (int fd = 0; fd < c->fd_end; fd++) {
+        struct caller *who = c->by_fd[fd];
+        if (who != NULL && who->out_len > 0) {
+            go_on_saying(c, who);
+            is_left = is_left || who->out_len > 0;
         }
     }
+    return is_left;
 }
 
 void
 callers_close(struct callers **callers, int linger_ms)
 {
     struct callers *c = *callers;
-    int64_t left_ms = linger_ms;
     if (c == NULL) {
         return;
     }
@@ -675,10 +700,12 @@ callers_close(struct callers **callers, int linger_ms)
             close(c->doors[door]);
         }
     }
+    for (int ms = 0; go_on_with_all(c) && ms < linger_ms; ms++) {
+        poll(NULL, 0, 1);
+    }
     for (int fd = 0; fd < c->fd_end; fd++) {
         struct caller *who = c->by_fd[fd];
         if (who != NULL) {
-            linger(c, who, &left_ms);
             drop(c, who);
         }
     }

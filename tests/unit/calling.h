@@ -12,6 +12,7 @@ struct calling {
     int64_t now_ns;
     int fd;       /* its end; it does not block */
     uint64_t key; /* its name; it has greeted and said something */
+    size_t taken; /* for a test to count */
 };
 
 /* Set-up and tear-down of cmocka's. */

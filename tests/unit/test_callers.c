@@ -3,9 +3,11 @@
  * Callers: messages whole whatever the pieces, limits kept, the silent and the mad
  * hung up on. */
 #include "calling.h"
+#include "core/zmtp.h"
 #include "unit.h"
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* What was taken: frames joined by "|", messages by "/". */
@@ -54,6 +56,23 @@ every_split_is_heard_alike(void **state)
         }
         calling_hear(l, write_down, &h);
         assert_string_equal(h.text, want);
+        calling_expect(l, "\4\7\4PONGme", 9);
+    }
+}
+
+/* As libzmq may: between frames of a message that did not fit into its pipe. */
+static void
+a_sign_of_life_is_given_once_within_a_message(void **state)
+{
+    static const char within[] = "\1\0\4\11\4PING\0\12me\0\4PING";
+    struct calling *l = *state;
+    for (size_t first = 1; first < sizeof(within) - 1; first++) {
+        struct heard h = {.len = 0};
+        calling_say(l->fd, within, first);
+        calling_hear(l, write_down, &h);
+        calling_say(l->fd, within + first, sizeof(within) - 1 - first);
+        calling_hear(l, write_down, &h);
+        assert_string_equal(h.text, "|PING/");
         calling_expect(l, "\4\7\4PONGme", 9);
     }
 }
@@ -214,6 +233,116 @@ what_the_dead_said_is_heard(void **state)
     assert_null(callers_next_of(l->callers, pid));
 }
 
+static void
+answer_it(void *context, const struct callers_message *m)
+{
+    struct calling *l = context;
+    l->taken += m->count == 2;
+    if (callers_answer(l->callers, l->key)) {
+        callers_put(l->callers, "\1\0\0\2OK", 6);
+    }
+    callers_flush(l->callers);
+}
+
+/* Many pieces of it: that it cannot be answered is found out at the first. */
+static void
+who_has_hung_up_is_heard_to_the_end(void **state)
+{
+    struct calling *l = *state;
+    int other = calling_connect(l);
+    static char many[10000][8];
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        memcpy(many[i], "\1\0\0\4PING", 8);
+    }
+    calling_greet(l, other, "DEALER");
+    calling_say(other, many, sizeof(many));
+    close(other);
+    calling_hear(l, answer_it, l);
+    assert_int_equal(l->taken, COUNT_OF(many));
+}
+
+/* The same, with answers that wait for room. */
+static void
+who_has_read_nothing_and_hung_up_is_heard_to_the_end(void **state)
+{
+    static char answer[1000];
+    struct calling *l = *state;
+    int other = calling_connect(l);
+    calling_greet(l, other, "DEALER");
+    calling_say(other, "\1\0\0\4PING", 8);
+    calling_hear(l, NULL, NULL);
+    while (callers_answer(l->callers, l->key)) {
+        callers_put(l->callers, answer, sizeof(answer));
+    }
+    calling_say(other, "\1\0\0\4PING", 8);
+    close(other);
+    calling_hear(l, answer_it, l);
+    assert_int_equal(l->taken, 1);
+}
+
+static void
+who_has_hung_up_before_it_is_let_in_is_heard(void **state)
+{
+    struct calling *l = *state;
+    int other = calling_connect(l);
+    uint8_t opening[BK_ZMTP_OPENING];
+    size_t len = bk_zmtp_put_opening(BK_ZMTP_DEALER, opening);
+    calling_say(other, opening, len);
+    calling_say(other, "\1\0\0\4PING", 8);
+    close(other);
+    calling_hear(l, answer_it, l);
+    assert_int_equal(l->taken, 1);
+}
+
+/* Answers of which the kernel takes a part at once. */
+static void
+say_much(struct calling *l, int fd, size_t times)
+{
+    static char answer[1000];
+    calling_say(fd, "\1\0\0\4PING", 8);
+    calling_hear(l, NULL, NULL);
+    for (size_t i = 0; i < times; i++) {
+        assert_true(callers_answer(l->callers, l->key));
+        callers_put(l->callers, answer, sizeof(answer));
+    }
+    callers_flush(l->callers);
+}
+
+/* Ends well when it has read so much. */
+static pid_t
+read_elsewhere(int fd, size_t much)
+{
+    static char piece[4096];
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        alarm(10);
+        while (much > 0) {
+            ssize_t n = recv(fd, piece, sizeof(piece), 0);
+            much -= n > 0 ? (size_t)n : 0;
+        }
+        _exit(0);
+    }
+    return pid;
+}
+
+static void
+who_does_not_read_the_last_answers_keeps_them_from_nobody(void **state)
+{
+    enum { TIMES = 700 };
+    struct calling *l = *state;
+    int status = -1;
+    int other = calling_connect(l);
+    calling_greet(l, other, "DEALER");
+    say_much(l, l->fd, TIMES);
+    say_much(l, other, TIMES);
+    pid_t reader = read_elsewhere(other, (size_t)TIMES * 1000);
+    callers_close(&l->callers, 500);
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
+    close(other);
+}
+
 int
 main(void)
 {
@@ -221,6 +350,7 @@ main(void)
     cmocka_unit_test_setup_teardown(test, calling_open, calling_close)
     const struct CMUnitTest tests[] = {
         CALLED(every_split_is_heard_alike),
+        CALLED(a_sign_of_life_is_given_once_within_a_message),
         CALLED(octets_one_by_one_are_heard_too),
         CALLED(a_long_message_is_whole),
         CALLED(too_many_frames_are_let_go_and_the_next_message_is_heard),
@@ -228,6 +358,10 @@ main(void)
         CALLED(who_does_not_greet_is_shown_out),
         CALLED(who_speaks_otherwise_is_hung_up_on),
         CALLED(who_reads_nothing_gets_no_more),
-        CALLED(what_the_dead_said_is_heard)};
+        CALLED(what_the_dead_said_is_heard),
+        CALLED(who_has_hung_up_is_heard_to_the_end),
+        CALLED(who_has_read_nothing_and_hung_up_is_heard_to_the_end),
+        CALLED(who_has_hung_up_before_it_is_let_in_is_heard),
+        CALLED(who_does_not_read_the_last_answers_keeps_them_from_nobody)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
