@@ -17,9 +17,12 @@
 #define FD_BITS 14
 /* Callers found at once, and taken from a door at once. */
 #define EVENTS 64
-#define NEWCOMERS 64
-/* A piece: what is read of one before it is another's turn. */
-#define PIECE ((size_t)32 * 1024)
+#define NEWCOMERS 16
+/* A piece: what is read of one before it is another's turn. While others have something
+ * too it is less of one whose messages are short, as each is work for which they wait. */
+#define PIECE ((size_t)8 * 1024)
+#define SIP ((size_t)2 * 1024)
+#define SHORT_MESSAGE 128
 /* Answers are collected before the kernel gets them. */
 #define BASKET ((size_t)32 * 1024)
 /* Between two looks for those that do not greet. */
@@ -44,6 +47,7 @@ struct caller {
     bool is_skipping; /* in a message that has too many frames */
     bool may_pong;    /* nothing of the piece was answered with one */
     bool is_waiting;  /* watched for room to write */
+    bool is_brief;    /* its messages are short */
     int64_t since_ns;
     size_t skipped;  /* octets of that message */
     struct store in; /* the beginning of a message */
@@ -73,6 +77,7 @@ struct callers {
     const uint8_t *said;
     size_t said_len;
     size_t said_at;
+    size_t taken; /* messages of it */
     struct callers_frame frames[CALLERS_FRAMES];
     struct caller *answered; /* whom the basket is for */
     size_t basket_len;
@@ -402,12 +407,15 @@ hear(struct callers *c, struct caller *who)
     } else if (who->in_len > 0) {
         memcpy(to, who->in.octets, who->in_len);
     }
+    room -= who->in_len;
+    bool is_sip = who->is_brief && c->event_count > 1 && room > SIP;
     ssize_t n =
-        recv(who->fd, to + who->in_len, room - who->in_len, MSG_DONTWAIT);
+        recv(who->fd, to + who->in_len, is_sip ? SIP : room, MSG_DONTWAIT);
     if (n > 0) {
         c->said = to;
         c->said_len = who->in_len + (size_t)n;
         c->said_at = 0;
+        c->taken = 0;
         who->may_pong = true;
         return true;
     }
@@ -586,6 +594,7 @@ callers_take(struct callers *c, struct callers_message *message)
         bool is_whole = item.kind == BK_ZMTP_FRAME && !item.has_more;
         c->said_at = is_whole || count == 0 ? at : c->said_at;
         if (is_whole) {
+            c->taken++;
             who->is_skipping = false;
             who->skipped = 0;
             *message = (struct callers_message){c->frames, count};
@@ -617,6 +626,7 @@ void
 callers_done(struct callers *c)
 {
     struct caller *who = c->current;
+    who->is_brief = c->taken > c->said_len / SHORT_MESSAGE;
     if (!who->is_lost && !keep_beginning(c, who)) {
         cut(c, who);
     }

@@ -85,7 +85,8 @@ static void
 bury(struct loop *l, int64_t now_ns)
 {
     uint32_t pid;
-    while ((pid = watch_next_dead(l->watch)) != 0) {
+    while (router_may_bury(l->router) &&
+           (pid = watch_next_dead(l->watch)) != 0) {
         router_bury(l->router, now_ns, pid);
         rings_bury(l->rings, now_ns, pid);
         while (!bk_fleet_process_died(l->registry->fleet, now_ns, pid)) {

@@ -13,10 +13,12 @@
 #define BATCH 64
 #define BATCH_LINES 256
 #define SILENT_LINES 4096
-/* Lines of a turn. */
+/* Lines of a turn, and what a piece counts whatever is in it. */
 #define TURN_LINES 4096
-/* Pieces of one that is dead: more than the kernel keeps of a connection. */
-#define BURY_PIECES 256
+#define PIECE_LINES 16
+/* Lines of one that is dead: as many reports as the kernel keeps of a connection. What
+ * else it said is heard in its turn. */
+#define BURY_LINES 8192
 
 struct router {
     struct commands *commands;
@@ -24,8 +26,8 @@ struct router {
     struct reply *batch[BATCH]; /* whose commands have been carried out */
     unsigned held;              /* of them; the next is the one being written */
     unsigned lines;             /* carried out and not published */
-    unsigned turn_lines;
-    struct reply *waiting; /* oldest first */
+    unsigned turn_lines;        /* of the dead, then of callers */
+    struct reply *waiting;      /* oldest first */
     struct reply **last;
     struct router_stats stats;
 };
@@ -171,6 +173,7 @@ static void
 run_all(struct router *r, struct peer *peer, int64_t now_ns)
 {
     struct callers_message message;
+    r->turn_lines += PIECE_LINES;
     if (peer->pid != 0) {
         rings_take_of(r->commands->rings, now_ns, peer->pid);
     }
@@ -184,7 +187,6 @@ void
 router_turn(struct router *r, int64_t now_ns, bool is_called)
 {
     struct peer *peer = NULL;
-    r->turn_lines = 0;
     if (is_called || now_ns >= callers_deadline(r->callers)) {
         callers_look(r->callers, now_ns);
     }
@@ -196,18 +198,25 @@ router_turn(struct router *r, int64_t now_ns, bool is_called)
     } while (peer != NULL && r->turn_lines < TURN_LINES &&
              !rings_took_much(r->commands->rings));
     answer(r);
+    r->turn_lines = 0;
 }
 
 void
 router_bury(struct router *r, int64_t now_ns, uint32_t pid)
 {
     struct peer *peer;
-    for (int i = 0;
-         i < BURY_PIECES && (peer = callers_next_of(r->callers, pid)) != NULL;
-         i++) {
+    unsigned before = r->turn_lines;
+    while (r->turn_lines - before < BURY_LINES &&
+           (peer = callers_next_of(r->callers, pid)) != NULL) {
         run_all(r, peer, now_ns);
     }
     answer(r);
+}
+
+bool
+router_may_bury(const struct router *r)
+{
+    return r->turn_lines < TURN_LINES;
 }
 
 bool

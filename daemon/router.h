@@ -26,8 +26,11 @@ void router_turn(struct router *r, int64_t now_ns, bool is_called);
 bool router_has_more(const struct router *r);
 /* When there must be a turn though nobody calls; BK_NEVER. */
 int64_t router_deadline(const struct router *r);
-/* It is dead: carries out what it said before. */
+/* It is dead: carries out what it said before, all that a worker leaves behind. */
 void router_bury(struct router *r, int64_t now_ns, uint32_t pid);
+/* The dead have not said so much that the living wait: another one may be buried
+ * before router_turn. */
+bool router_may_bury(const struct router *r);
 /* After registry_stored: fills, fails, sends what waited. */
 void router_stored(struct router *r, const struct store_done *done);
 /* Sends what has become whole. */

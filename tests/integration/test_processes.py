@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers as processes: they die with permits in hand, live in namespaces, lie
 about who they are."""
+import json
 import os
 import signal
 import socket
@@ -91,6 +92,47 @@ class Death(harness.Case):
                       "the probe to come back")
         self.assertEqual(worker.service("s")["counters"]["success"], 1)
         self.assertEqual(worker.service("s")["state"], "closed")
+
+    def test_what_it_said_at_length_holds_nobody_up(self):
+        """More than any worker leaves behind: all of it is carried out, but who asks
+        does not wait for it."""
+        daemon = self.daemon().start()
+        make_half_open(daemon, "s")
+        worker = daemon.worker()
+        worker.ask("REPORT told 0 - success")
+        ours, theirs = socket.socketpair()
+        pid = os.fork()
+        if pid == 0:
+            harness.die_with_parent()
+            socks = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+            for sock in socks:
+                sock.connect(daemon.worker_path)
+                handshake(sock)
+            socks[0].sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
+            socks[0].recv(4096)
+            theirs.sendall(b"has a permit")
+            theirs.recv(1)
+            for sock in socks:
+                sock.sendall((frame(b"", more=True)
+                              + frame(b"REPORTQ told 0 - success")) * 3000)
+            os._exit(0)
+        self.assertEqual(ours.recv(100), b"has a permit")
+        os.kill(daemon.pid, signal.SIGSTOP)
+        try:
+            ours.sendall(b"x")
+            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+            worker.send(["", "STATUS told"])
+            time.sleep(0.1)  # the question is there when the daemon goes on
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        ours.close()
+        theirs.close()
+        document = json.loads(worker.receive()[1][3:])
+        self.assertLess(document["services"][0]["counters"]["success"], 30000)
+        harness.until(
+            lambda: worker.service("told")["counters"]["success"] == 60001,
+            "all that it said")
+        self.assertEqual(worker.service("s")["permits"]["in_use"], 0)
 
     def test_gives_a_token_back(self):
         daemon = self.daemon().start()

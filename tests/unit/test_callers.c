@@ -233,6 +233,47 @@ what_the_dead_said_is_heard(void **state)
     assert_null(callers_next_of(l->callers, pid));
 }
 
+/* Messages that were taken of all that the daemon found at once. */
+static unsigned
+hear_each_once(struct calling *l)
+{
+    unsigned taken = 0;
+    struct callers_message m;
+    callers_look(l->callers, l->now_ns);
+    while (callers_next(l->callers) != NULL) {
+        while (callers_take(l->callers, &m)) {
+            taken++;
+        }
+        callers_done(l->callers);
+    }
+    return taken;
+}
+
+static void
+who_says_much_holds_nobody_up(void **state)
+{
+    static char many[10000][8];
+    struct calling *l = *state;
+    int other = calling_connect(l);
+    unsigned taken = 0;
+    for (size_t i = 0; i < COUNT_OF(many); i++) {
+        memcpy(many[i], "\1\0\0\4PING", 8);
+    }
+    calling_greet(l, other, "DEALER");
+    calling_say(other, many, sizeof(many));
+    calling_say(l->fd, many, 8);
+    taken += hear_each_once(l);
+    assert_in_range(taken, 2, 1025);
+    /* Known for its short messages, it waits for others more often. */
+    calling_say(l->fd, many, 8);
+    taken = hear_each_once(l);
+    assert_in_range(taken, 2, 257);
+    /* Alone it is heard quicker. */
+    taken = hear_each_once(l);
+    assert_in_range(taken, 1000, 1025);
+    close(other);
+}
+
 static void
 answer_it(void *context, const struct callers_message *m)
 {
@@ -359,6 +400,7 @@ main(void)
         CALLED(who_speaks_otherwise_is_hung_up_on),
         CALLED(who_reads_nothing_gets_no_more),
         CALLED(what_the_dead_said_is_heard),
+        CALLED(who_says_much_holds_nobody_up),
         CALLED(who_has_hung_up_is_heard_to_the_end),
         CALLED(who_has_read_nothing_and_hung_up_is_heard_to_the_end),
         CALLED(who_has_hung_up_before_it_is_let_in_is_heard),
