@@ -15,9 +15,10 @@
  * caller's name is its descriptor and its place among all there ever were. */
 #define FD_MAX 16384
 #define FD_BITS 14
-/* Callers found at once, and taken from a door at once. */
+/* Callers found at once, taken from a door at once, shown out at once. */
 #define EVENTS 64
 #define NEWCOMERS 16
+#define SHOWN_OUT 64
 /* A piece: what is read of one before it is another's turn. While others have something
  * too it is less of one whose messages are short, as each is work for which they wait. */
 #define PIECE ((size_t)8 * 1024)
@@ -251,17 +252,20 @@ open_door(struct callers *c, enum callers_door door)
     }
 }
 
+/* When there are many it is due again at once. */
 static void
 show_out_the_silent(struct callers *c)
 {
-    c->look_ns = c->now_ns + LOOK_NS;
-    for (int fd = 0; fd < c->fd_end; fd++) {
+    int left = SHOWN_OUT;
+    for (int fd = 0; fd < c->fd_end && left > 0; fd++) {
         struct caller *who = c->by_fd[fd];
         if (who != NULL && who->phase != BK_ZMTP_TRAFFIC &&
             c->now_ns - who->since_ns >= CALLERS_GREETING_NS) {
             drop(c, who);
+            left--;
         }
     }
+    c->look_ns = left > 0 ? c->now_ns + LOOK_NS : c->now_ns;
 }
 
 /* ---- saying ---- */

@@ -19,6 +19,8 @@
 /* Lines of one that is dead: as many reports as the kernel keeps of a connection. What
  * else it said is heard in its turn. */
 #define BURY_LINES 8192
+/* What a burial counts, were it silent: all callers are gone through. */
+#define BURIAL_LINES 64
 
 struct router {
     struct commands *commands;
@@ -206,6 +208,7 @@ router_bury(struct router *r, int64_t now_ns, uint32_t pid)
 {
     struct peer *peer;
     unsigned before = r->turn_lines;
+    r->turn_lines += BURIAL_LINES;
     while (r->turn_lines - before < BURY_LINES &&
            (peer = callers_next_of(r->callers, pid)) != NULL) {
         run_all(r, peer, now_ns);

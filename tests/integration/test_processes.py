@@ -27,6 +27,15 @@ def make_half_open(daemon, name, **values):
                   "the open time to end")
 
 
+def halt(daemon):
+    os.kill(daemon.pid, signal.SIGSTOP)
+
+    def state():
+        with open(f"/proc/{daemon.pid}/stat", encoding="ascii") as f:
+            return f.read().rpartition(")")[2].split()[0]
+    harness.until(lambda: state() == "T", "the daemon to stop")
+
+
 class Death(harness.Case):
     def test_gives_a_probe_back_at_once_with_no_verdict(self):
         daemon = self.daemon().start()
@@ -79,7 +88,7 @@ class Death(harness.Case):
                          + frame(b"REPORT s %s - success" % permit))
             os._exit(0)
         self.assertEqual(ours.recv(100), b"has a permit")
-        os.kill(daemon.pid, signal.SIGSTOP)
+        halt(daemon)
         try:
             ours.sendall(b"x")
             self.assertEqual(os.waitpid(pid, 0)[1], 0)
@@ -117,7 +126,7 @@ class Death(harness.Case):
                               + frame(b"REPORTQ told 0 - success")) * 3000)
             os._exit(0)
         self.assertEqual(ours.recv(100), b"has a permit")
-        os.kill(daemon.pid, signal.SIGSTOP)
+        halt(daemon)
         try:
             ours.sendall(b"x")
             self.assertEqual(os.waitpid(pid, 0)[1], 0)
@@ -133,6 +142,42 @@ class Death(harness.Case):
             lambda: worker.service("told")["counters"]["success"] == 60001,
             "all that it said")
         self.assertEqual(worker.service("s")["permits"]["in_use"], 0)
+
+    def test_of_many_at_once_holds_nobody_up(self):
+        daemon = self.daemon().start()
+        worker = daemon.worker()
+        daemon.operator().document("SET s max_concurrent 1000")
+        hold, held = os.pipe()
+        dying = []
+        for _ in range(100):
+            pid = os.fork()
+            if pid == 0:
+                harness.die_with_parent()
+                sock = socket.socket(socket.AF_UNIX)
+                sock.connect(daemon.worker_path)
+                handshake(sock)
+                sock.sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
+                os.write(held, sock.recv(4096)[:1])
+                time.sleep(600)
+            dying.append(pid)
+        for _ in dying:
+            self.assertEqual(len(os.read(hold, 1)), 1)
+        halt(daemon)
+        try:
+            worker.send(["", "STATUS s"])
+            time.sleep(0.1)  # the question is the first there is
+            for pid in dying:
+                os.kill(pid, signal.SIGKILL)
+            for pid in dying:
+                os.waitpid(pid, 0)
+        finally:
+            os.kill(daemon.pid, signal.SIGCONT)
+        os.close(hold)
+        os.close(held)
+        document = json.loads(worker.receive()[1][3:])
+        self.assertGreater(document["services"][0]["permits"]["in_use"], 0)
+        harness.until(lambda: not worker.service("s")["permits"]["in_use"],
+                      "all permits to come back")
 
     def test_gives_a_token_back(self):
         daemon = self.daemon().start()

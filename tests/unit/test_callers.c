@@ -166,6 +166,33 @@ who_does_not_greet_is_shown_out(void **state)
     close(silent);
 }
 
+/* The loop has others to look after meanwhile. */
+static void
+many_that_do_not_greet_are_shown_out_some_at_a_time(void **state)
+{
+    enum { MANY = 100 };
+    struct calling *l = *state;
+    int silent[MANY];
+    unsigned gone = 0;
+    for (unsigned i = 0; i < MANY; i++) {
+        silent[i] = calling_connect(l);
+        calling_hear(l, NULL, NULL);
+    }
+    l->now_ns += CALLERS_GREETING_NS;
+    callers_look(l->callers, l->now_ns);
+    for (unsigned i = 0; i < MANY; i++) {
+        gone += calling_is_over(silent[i]);
+    }
+    assert_in_range(gone, 1, MANY - 1);
+    assert_true(callers_deadline(l->callers) <= l->now_ns);
+    calling_hear(l, NULL, NULL);
+    for (unsigned i = 0; i < MANY; i++) {
+        assert_true(calling_is_over(silent[i]));
+        close(silent[i]);
+    }
+    assert_int_equal(callers_deadline(l->callers), BK_NEVER);
+}
+
 static void
 who_speaks_otherwise_is_hung_up_on(void **state)
 {
@@ -397,6 +424,7 @@ main(void)
         CALLED(too_many_frames_are_let_go_and_the_next_message_is_heard),
         CALLED(a_message_without_end_is_hung_up_on),
         CALLED(who_does_not_greet_is_shown_out),
+        CALLED(many_that_do_not_greet_are_shown_out_some_at_a_time),
         CALLED(who_speaks_otherwise_is_hung_up_on),
         CALLED(who_reads_nothing_gets_no_more),
         CALLED(what_the_dead_said_is_heard),
