@@ -87,7 +87,7 @@ add(struct store_names *n, enum store_column column, const char *text,
     struct store_name *name = &n->names[n->count++];
     size_t at = place_of(hash_of(text));
 
-    bk_copy_text(name->text, sizeof name->text, text, strlen(text));
+    name->len = bk_copy_text(name->text, sizeof name->text, text, strlen(text));
     name->column = column;
     name->offset = offset;
     while (n->places[at] != 0)
@@ -149,26 +149,46 @@ store_numbers_set(const struct store_names *n, enum store_column column,
     set(find(n, column, name, hash_of(name)), value, out);
 }
 
-/* Takes `"name":` from *at; false for what is none of ours. */
+/* Takes `"name":` from *at; false for what we never write. *out is NULL when it is
+ * none of the column's. */
 static bool
-take_name(const char **at, char *name, uint32_t *hash)
+take_name(const struct store_names *n, enum store_column column,
+          const char **at, const struct store_name **out)
 {
     const char *from = *at + 1;
+    char name[BK_STAT_KEY_SIZE];
+    uint32_t hash = HASH_START;
     size_t len = 0;
 
     if (**at != '"')
         return false;
-    *hash = HASH_START;
     for (; from[len] != '"'; len++) {
         if (len == BK_STAT_KEY_SIZE - 1 || from[len] == '\0' ||
             from[len] == '\\')
             return false;
         name[len] = from[len];
-        *hash = hash_on(*hash, from[len]);
+        hash = hash_on(hash, from[len]);
     }
     name[len] = '\0';
+    *out = find(n, column, name, hash);
     *at = from + len + 2;
     return from[len + 1] == ':';
+}
+
+/* Names come in the order of ours, some left out: mostly it is the next one. */
+static const struct store_name *
+expect(const struct store_names *n, enum store_column column, size_t next,
+       const char *at)
+{
+    const struct store_name *name;
+
+    if (next >= n->count || n->names[next].column != column || at[0] != '"')
+        return NULL;
+    name = &n->names[next];
+    if (strncmp(at + 1, name->text, name->len) != 0 ||
+        at[1 + name->len] != '"' || at[2 + name->len] != ':')
+        return NULL;
+    return name;
 }
 
 static bool
@@ -189,20 +209,25 @@ store_numbers_take(const struct store_names *n, enum store_column column,
                    const char *json, struct bk_saved *out)
 {
     const char *at = json;
+    size_t next = column == STORE_COUNTERS ? 0 : BK_COUNTER_COUNT;
 
     if (strcmp(json, "{}") == 0)
         return true;
     do {
-        char name[BK_STAT_KEY_SIZE];
-        uint32_t hash;
+        const struct store_name *name;
         uint64_t value;
 
         if (*at != (at == json ? '{' : ','))
             return false;
-        at++;
-        if (!take_name(&at, name, &hash) || !take_value(&at, &value))
+        name = expect(n, column, next, ++at);
+        if (name != NULL)
+            at += name->len + 3; /* with quotes and colon */
+        else if (!take_name(n, column, &at, &name))
             return false;
-        set(find(n, column, name, hash), value, out);
+        if (!take_value(&at, &value))
+            return false;
+        set(name, value, out);
+        next = name != NULL ? (size_t)(name - n->names) + 1 : next;
     } while (*at != '}');
     return at[1] == '\0';
 }

@@ -25,6 +25,7 @@ void store_numbers_put_stats(const struct bk_saved *saved, struct bk_text *out);
 struct store_names {
     struct store_name {
         char text[BK_STAT_KEY_SIZE];
+        size_t len;
         enum store_column column;
         size_t offset; /* within struct bk_saved */
     } names[STORE_NAMES];
