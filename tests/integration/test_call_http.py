@@ -238,7 +238,8 @@ class NginxCase(Case):
     def test_a_global_limit_holds_the_service(self):
         call = self.call("attempts=1", self.nginx.url("/global"))
         self.expect(call, outcome="rate_limited", retry_after_ms=30500)
-        self.between(25000, self.status()["hold_ms"], 30500)
+        hold_ms = harness.until(lambda: self.status()["hold_ms"], "the hold to be told")
+        self.between(25000, hold_ms, 30500)
         call = self.call(self.nginx.url("/flaky"))
         self.expect(call, stop="open", attempts=0, reason="rate_limited")
 
