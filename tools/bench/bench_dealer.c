@@ -142,8 +142,9 @@ play_tell(const struct player_order *order, struct player_told *told)
 {
     uint64_t wanted = player_number(order, 0, 100);
     uint64_t together = wanted > 0 ? wanted : 1;
-    /* Messages, before it is asked whether they came through. */
-    uint64_t stretch = 200 * together;
+    /* Before it is asked whether they came through: seldom, as the answer waits until
+     * all is published. */
+    uint64_t stretch = 5000 * together;
     uint64_t sent = 0;
 
     prepare("REPORTQ", player_number(order, 1, 0));

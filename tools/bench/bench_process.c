@@ -265,6 +265,24 @@ process_cpu_ns(pid_t pid)
     return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
+int64_t
+process_first_cpu_ns(pid_t pid)
+{
+    char path[64];
+    char line[128] = "";
+    FILE *stat;
+
+    snprintf(path, sizeof path, "/proc/%d/task/%d/schedstat", (int)pid,
+             (int)pid);
+    stat = fopen(path, "re");
+    if (stat != NULL) {
+        if (fgets(line, sizeof line, stat) == NULL)
+            line[0] = '\0';
+        fclose(stat);
+    }
+    return strtoll(line, NULL, 10);
+}
+
 /* The number behind `key` in a status file of /proc. */
 static uint64_t
 read_status(const char *path, const char *key)

@@ -42,6 +42,8 @@ size_t process_cores(int *cores, size_t max);
 bool process_pin(pid_t pid, int core);
 
 int64_t process_cpu_ns(pid_t pid);
+/* Of its first thread alone. */
+int64_t process_first_cpu_ns(pid_t pid);
 /* 0: not known. */
 uint64_t process_rss_kib(pid_t pid);
 /* How much processor time all of the machine's, and those started here and ended,

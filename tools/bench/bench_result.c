@@ -113,6 +113,8 @@ result_figure(const struct side *s, enum figure figure)
         return &s->cpu_ns;
     case FIGURE_SERVER:
         return &s->server_ns;
+    case FIGURE_LOOP:
+        return &s->loop_ns;
     case FIGURE_WALL:
     case FIGURE_RATE:
         break;

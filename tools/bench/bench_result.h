@@ -67,7 +67,13 @@ struct results {
 };
 
 /* Which of a side's figures. */
-enum figure { FIGURE_WALL, FIGURE_CPU, FIGURE_SERVER, FIGURE_RATE };
+enum figure {
+    FIGURE_WALL,
+    FIGURE_CPU,
+    FIGURE_SERVER,
+    FIGURE_LOOP, /* the server's first thread */
+    FIGURE_RATE
+};
 
 struct claim {
     const char *what;

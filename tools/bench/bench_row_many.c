@@ -23,15 +23,24 @@ compare(struct bench *b, const char *what, struct side *sides,
         enum figure figure, const char *note)
 {
     bool is_done = side_alternate(b, sides, 2);
+    struct claim claim = {.what = what,
+                          .ours = &sides[0],
+                          .peer = &sides[1],
+                          .figure = figure,
+                          .kind = GOAL_AT_MOST,
+                          .goal = WITHIN,
+                          .note = note};
 
     if (is_done)
-        result_ratio(b, &(struct claim){.what = what,
-                                        .ours = &sides[0],
-                                        .peer = &sides[1],
-                                        .figure = figure,
-                                        .kind = GOAL_AT_MOST,
-                                        .goal = WITHIN,
-                                        .note = note});
+        result_ratio(b, &claim);
+    if (is_done && figure == FIGURE_LOOP) {
+        claim.what = "  the same with the thread that saves";
+        claim.figure = FIGURE_SERVER;
+        claim.kind = GOAL_NONE;
+        claim.note = "what has changed is in the database within a second, so "
+                     "it is ten thousand rows a second against one";
+        result_ratio(b, &claim);
+    }
     side_stop(sides, 2);
     return is_done;
 }
@@ -61,13 +70,18 @@ compare_lines(struct bench *b, const char *what, const char *block,
     sides[0] = (struct side){.name = "of 10,000",
                              .block = block,
                              .words = "100 " MANY,
-                             .server = big->pid};
-    sides[1] = (struct side){
-        .name = "of 1", .block = block, .words = "100", .server = one->pid};
+                             .server = big->pid,
+                             .is_long = true};
+    sides[1] = (struct side){.name = "of 1",
+                             .block = block,
+                             .words = "100",
+                             .server = one->pid,
+                             .is_long = true};
     if (side_add_dealers(b, &sides[0], 1, big->endpoint, PROCESS_ANY_CORE) &&
         side_add_dealers(b, &sides[1], 1, one->endpoint, PROCESS_ANY_CORE))
-        return compare(b, what, sides, FIGURE_SERVER,
-                       "the daemon's processor time");
+        return compare(b, what, sides, FIGURE_LOOP,
+                       "processor time of the daemon's loop, with what it "
+                       "publishes each second");
     side_stop(sides, 2);
     return false;
 }

@@ -20,9 +20,11 @@ struct side {
     struct series wall_ns;
     struct series cpu_ns; /* of the peers */
     struct series server_ns;
+    struct series loop_ns;
     struct series more[PLAYER_MORE_MAX]; /* as told by the first peer */
     pid_t server;  /* whose processor time is of interest; 0: none's */
     bool is_crowd; /* they share memory: it takes long until all meet */
+    bool is_long;  /* blocks of more than a second */
 };
 
 /* One more of its peers; `core` as in process_plan, `env` NAME=VALUE or NULL. */
