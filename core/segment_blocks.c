@@ -143,16 +143,30 @@ ends_within(const char *text, size_t size)
     return memchr(text, '\0', size) != NULL;
 }
 
-bool
-bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
-                         struct bk_evidence out[BK_EVIDENCE_COUNT])
+/* Is there a block of these? Looked at first: of most services there is none, and what
+ * a function keeps of the parts is cleared whenever it is entered. */
+static bool
+has_any(const struct bk_segment *s, uint32_t slot, size_t first, size_t count)
+{
+    struct bk_chain c;
+
+    bk_chain_begin(&c, s, slot);
+    while (bk_chain_next(&c)) {
+        if (c.what >= first && c.what < first + count)
+            return true;
+    }
+    return false;
+}
+
+static void
+open_evidence(const struct bk_segment *s, uint32_t slot,
+              struct bk_evidence out[BK_EVIDENCE_COUNT])
 {
     uint64_t words[BK_EVIDENCE_COUNT * BK_EVIDENCE_PARTS * BK_BLOCK_ROOM];
     uint32_t there = collect(s, slot, BK_BLOCK_EVIDENCE,
                              BK_EVIDENCE_COUNT * BK_EVIDENCE_PARTS, words);
 
-    memset(out, 0, BK_EVIDENCE_COUNT * sizeof *out);
-    for (size_t i = 0; there != 0 && i < BK_EVIDENCE_COUNT; i++) {
+    for (size_t i = 0; i < BK_EVIDENCE_COUNT; i++) {
         struct bk_evidence *e = &out[i];
 
         if (!open_image(words, there, i * BK_EVIDENCE_PARTS, BK_EVIDENCE_PARTS,
@@ -163,22 +177,41 @@ bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
             !ends_within(e->text, sizeof e->text))
             memset(e, 0, sizeof *e);
     }
-    return there != 0;
+}
+
+bool
+bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
+                         struct bk_evidence out[BK_EVIDENCE_COUNT])
+{
+    bool is_there = has_any(s, slot, BK_BLOCK_EVIDENCE,
+                            BK_EVIDENCE_COUNT * BK_EVIDENCE_PARTS);
+
+    if (is_there)
+        open_evidence(s, slot, out);
+    else
+        memset(out, 0, BK_EVIDENCE_COUNT * sizeof *out);
+    return is_there;
+}
+
+static bool
+open_words(const struct bk_segment *s, uint32_t slot, uint32_t place, char *end)
+{
+    uint64_t words[BK_WORDS_PARTS * BK_BLOCK_ROOM];
+    uint32_t there =
+        collect(s, slot, BK_BLOCK_WORDS_OF + (place - 1) * BK_WORDS_PARTS,
+                BK_WORDS_PARTS, words);
+
+    return open_image(words, there, 0, BK_WORDS_PARTS, end, BK_WORDS_BYTES);
 }
 
 void
 bk_blocks_read_words(const struct bk_segment *s, uint32_t slot, uint32_t place,
                      struct bk_record *out)
 {
-    uint64_t words[BK_WORDS_PARTS * BK_BLOCK_ROOM];
     char *end = (char *)out + BK_WORDS_OFFSET;
-    uint32_t there = 0;
 
-    if (place >= 1 && place <= BK_WORDS_PLACES)
-        there =
-            collect(s, slot, BK_BLOCK_WORDS_OF + (place - 1) * BK_WORDS_PARTS,
-                    BK_WORDS_PARTS, words);
-    if (!open_image(words, there, 0, BK_WORDS_PARTS, end, BK_WORDS_BYTES))
+    if (place < 1 || place > BK_WORDS_PLACES ||
+        !open_words(s, slot, place, end))
         memset(end, 0, BK_WORDS_BYTES);
 }
 

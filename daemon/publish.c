@@ -121,56 +121,59 @@ map_old(const struct publish *p, struct old *old)
     return why;
 }
 
-/* A policy as it was published, kept because the next service has it as well. */
-struct known_policy {
-    bool is_read;
-    uint32_t index;
+/* A service as it was published: one place for all, since it is large. The policy is
+ * kept because the next service has it as well. */
+struct seen {
+    struct bk_record record;
+    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
+    struct bk_stats stats;
+    bool has_policy;
+    uint32_t policy_at;
     struct bk_policy policy;
 };
 
 /* Without its policy the windows could not be read: the one in force now will do, a
  * change of window empties them. */
 static const struct bk_policy *
-policy_at(const struct bk_segment *s, uint32_t index,
-          struct known_policy *known)
+policy_of(const struct bk_segment *s, struct seen *seen)
 {
-    if (!known->is_read || known->index != index) {
-        if (!bk_segment_read_policy(s, index, &known->policy)) {
-            bk_policy_defaults(&known->policy);
+    uint32_t at = seen->record.policy;
+    if (!seen->has_policy || seen->policy_at != at) {
+        if (!bk_segment_read_policy(s, at, &seen->policy)) {
+            bk_policy_defaults(&seen->policy);
         }
-        known->is_read = true;
-        known->index = index;
+        seen->has_policy = true;
+        seen->policy_at = at;
     }
-    return &known->policy;
+    return &seen->policy;
 }
 
 static bool
 adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
-              int64_t now_ns, struct known_policy *known)
+              int64_t now_ns, struct seen *seen)
 {
-    struct bk_record record;
-    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
-    struct bk_stats stats;
-    if (!bk_segment_read(s, slot, &record)) {
+    const struct bk_record *record = &seen->record;
+    if (!bk_segment_read(s, slot, &seen->record)) {
         return false;
     }
-    bool has_evidence = bk_segment_read_evidence(s, slot, evidence);
-    bk_segment_read_stats(s, slot, &stats);
-    const struct bk_kept kept = {.name = record.name,
+    bool has_evidence = bk_segment_read_evidence(s, slot, seen->evidence);
+    bk_segment_read_stats(s, slot, &seen->stats);
+    const struct bk_kept kept = {.name = record->name,
                                  .slot = slot,
-                                 .incarnation = record.incarnation,
-                                 .policy_at = record.policy,
-                                 .is_configured = record.is_configured,
-                                 .used_ns = record.used_ns,
-                                 .breaker = &record.breaker,
-                                 .policy = policy_at(s, record.policy, known),
-                                 .evidence = has_evidence ? evidence : NULL,
-                                 .stats = &stats};
+                                 .incarnation = record->incarnation,
+                                 .policy_at = record->policy,
+                                 .is_configured = record->is_configured,
+                                 .used_ns = record->used_ns,
+                                 .breaker = &record->breaker,
+                                 .policy = policy_of(s, seen),
+                                 .evidence =
+                                     has_evidence ? seen->evidence : NULL,
+                                 .stats = &seen->stats};
     if (bk_fleet_adopt(fleet, now_ns, &kept) != BK_OK) {
         return false;
     }
     /* The writer may have died before the name was entered. */
-    if (bk_segment_find(s, record.name, strlen(record.name)) != slot) {
+    if (bk_segment_find(s, record->name, strlen(record->name)) != slot) {
         bk_fleet_touch(fleet, slot);
     }
     return true;
@@ -218,10 +221,10 @@ adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
     uint64_t next_id = atomic_load(&s->header->next_id);
     uint32_t lease_end = bk_segment_lease_end(s);
     struct bk_lease lease;
-    struct known_policy known = {.is_read = false};
+    struct seen seen = {.has_policy = false};
     make_room(fleet, s);
     for (uint32_t i = 0; i < s->limits.services; i++) {
-        found->services += adopt_service(s, i, fleet, now_ns, &known);
+        found->services += adopt_service(s, i, fleet, now_ns, &seen);
     }
     for (uint32_t i = 0; i < lease_end; i++) {
         if (bk_segment_read_lease(s, i, &lease) &&
