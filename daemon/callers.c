@@ -19,9 +19,10 @@
 #define EVENTS 64
 #define NEWCOMERS 16
 #define SHOWN_OUT 64
-/* A piece: what is read of one before it is another's turn. While others have something
- * too it is less of one whose messages are short, as each is work for which they wait. */
-#define PIECE ((size_t)8 * 1024)
+/* A piece: what is read of one before it is another's turn. It is less of one whose
+ * messages are short, as each is work for which others wait, and least while some do. */
+#define PIECE ((size_t)32 * 1024)
+#define DRAUGHT ((size_t)8 * 1024)
 #define SIP ((size_t)2 * 1024)
 #define SHORT_MESSAGE 128
 /* Answers are collected before the kernel gets them. */
@@ -48,7 +49,7 @@ struct caller {
     bool is_skipping; /* in a message that has too many frames */
     bool may_pong;    /* nothing of the piece was answered with one */
     bool is_waiting;  /* watched for room to write */
-    bool is_brief;    /* its messages are short */
+    bool is_lengthy;  /* its messages are not short, as far as is known */
     int64_t since_ns;
     size_t skipped;  /* octets of that message */
     struct store in; /* the beginning of a message */
@@ -411,10 +412,10 @@ hear(struct callers *c, struct caller *who)
     } else if (who->in_len > 0) {
         memcpy(to, who->in.octets, who->in_len);
     }
+    size_t most = who->is_lengthy ? PIECE : c->event_count > 1 ? SIP : DRAUGHT;
     room -= who->in_len;
-    bool is_sip = who->is_brief && c->event_count > 1 && room > SIP;
-    ssize_t n =
-        recv(who->fd, to + who->in_len, is_sip ? SIP : room, MSG_DONTWAIT);
+    room = room < most ? room : most;
+    ssize_t n = recv(who->fd, to + who->in_len, room, MSG_DONTWAIT);
     if (n > 0) {
         c->said = to;
         c->said_len = who->in_len + (size_t)n;
@@ -630,7 +631,9 @@ void
 callers_done(struct callers *c)
 {
     struct caller *who = c->current;
-    who->is_brief = c->taken > c->said_len / SHORT_MESSAGE;
+    if (c->taken > 0 || c->said_len >= SIP) { /* not of its greeting */
+        who->is_lengthy = c->taken <= c->said_len / SHORT_MESSAGE;
+    }
     if (!who->is_lost && !keep_beginning(c, who)) {
         cut(c, who);
     }
