@@ -52,13 +52,20 @@ const struct bench_row bench_rows[] = {
      "nanoseconds short. At rest nobody has said anything for 8 to 12 ms."},
     {"services", "Ten thousand services", row_services, false,
      "The same with 10,000 services, all of them called in an order that no cache "
-     "guesses, in a daemon that knows them, and with one."},
+     "guesses, in a daemon that knows them, and with one. What is in the cache for one "
+     "service comes from memory for ten thousand, and each that has changed is "
+     "published up to ten times a second and saved once: that is what lines of reports "
+     "pay for. Fetching the services of a message's lines ahead of their turn gained "
+     "nothing that could be measured."},
     {"restart", "A restart with ten thousand services", row_restart, false,
      "The daemon is killed with SIGKILL and started again: from the call that forks "
      "it until the segment says that it runs, program start included. Adopted is "
      "the segment it left; rebuilt is what SQLite has when that is gone. Meanwhile "
      "one worker decides from shared memory without a pause, and one asks over the "
-     "socket every 0.2 ms."},
+     "socket every 0.2 ms, so that on two cores the daemon starts beside them. Alone "
+     "an adoption takes 25 to 35 ms: 4 to start the program and link its libraries, 3 "
+     "to open the database, 14 to check ten thousand records and take them over, 5 to "
+     "see that the database has no others, 1 for the configuration."},
     {"memory", "Memory and idleness", row_memory, false,
      "Connections are libbreaker's own, each a worker that has asked once. The "
      "daemon's resident memory includes what it has touched of its segment."},
