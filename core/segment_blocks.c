@@ -13,7 +13,7 @@
 #define OWNER_MASK ((UINT64_C(1) << OWNER_BITS) - 1)
 #define VALUE_BITS 53
 
-_Static_assert(BK_NUMBER_END == UINT64_C(1) << VALUE_BITS, "a count");
+_Static_assert((BK_NUMBER_END - 1) >> VALUE_BITS == 0, "a count fits");
 _Static_assert(BK_STAT_WORDS < UINT64_C(1) << (64 - VALUE_BITS), "a cell");
 _Static_assert(BK_BLOCK_KINDS <= UINT64_C(1) << (64 - WHAT_SHIFT), "what");
 _Static_assert(BK_WORDS_OFFSET % sizeof(uint64_t) == 0, "whole words");

@@ -269,7 +269,7 @@ every_word_has_a_name_of_its_own(void **state)
     (void)state;
     for (size_t i = 0; i < BK_STAT_WORDS; i++) {
         char key[BK_STAT_KEY_SIZE];
-        strcpy(key, key_of(i));
+        bk_copy_text(key, sizeof key, key_of(i), strlen(key_of(i)));
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(key_of(k), key);
     }

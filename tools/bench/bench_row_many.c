@@ -128,11 +128,11 @@ static double
 octets_in_use(const struct bench_daemon *d)
 {
     const struct bk_segment *s = &d->segment;
+    size_t words = bk_segment_policies(s) * BK_IMAGE_WORDS(struct bk_policy) +
+                   (size_t)bk_segment_blocks(s) * BK_BLOCK_WORDS;
 
     return (double)bk_segment_fixed_bytes(&s->limits) +
-           8.0 * ((double)bk_segment_policies(s) *
-                      BK_IMAGE_WORDS(struct bk_policy) +
-                  (double)bk_segment_blocks(s) * BK_BLOCK_WORDS);
+           (double)sizeof(uint64_t) * (double)words;
 }
 
 /* From two segments that differ in the number of services alone. */
