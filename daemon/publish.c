@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/publish.h"
 #include "core/segment_blocks.h"
+#include "daemon/adopt.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include <errno.h>
@@ -45,14 +46,6 @@ struct publish {
     char new_path[PATH_MAX];
 };
 
-/* A file of an earlier daemon, mapped. */
-struct old {
-    struct bk_segment segment;
-    void *map;
-    size_t bytes;
-    int fd;
-};
-
 static void
 read_host(struct publish *p)
 {
@@ -69,227 +62,11 @@ read_host(struct publish *p)
     }
 }
 
-/* ---- the file of an earlier daemon ---- */
-
-static void
-unmap(struct old *old)
-{
-    if (old->map != NULL) {
-        munmap(old->map, old->bytes);
-        old->map = NULL;
-    }
-    if (old->fd >= 0) {
-        close(old->fd);
-        old->fd = -1;
-    }
-}
-
-/* Maps what lies there. Only a file of our own that nobody else may write is
- * believed. */
-static const char *
-map_old(const struct publish *p, struct old *old)
-{
-    struct stat st;
-    old->fd = open(p->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (old->fd < 0) {
-        return errno == ENOENT ? "" : strerror(errno);
-    }
-    const char *why = NULL;
-    if (fstat(old->fd, &st) != 0 || !S_ISREG(st.st_mode) ||
-        st.st_uid != geteuid() || (st.st_mode & 022) != 0) {
-        why = "it is not a private file of this user";
-    } else if (st.st_size < (off_t)sizeof(struct bk_segment_header)) {
-        why = "it is too short";
-    } else {
-        old->bytes = (size_t)st.st_size;
-        old->map = mmap(NULL, old->bytes, PROT_READ | PROT_WRITE, MAP_SHARED,
-                        old->fd, 0);
-        if (old->map == MAP_FAILED) {
-            old->map = NULL;
-            why = strerror(errno);
-        }
-    }
-    if (why != NULL) {
-        return why;
-    }
-    why = bk_segment_attach(&old->segment, old->map, old->bytes);
-    const struct bk_segment_header *h = old->map;
-    if (why == NULL && (strncmp(h->boot_id, p->boot_id, BK_BOOT_ID_SIZE) != 0 ||
-                        h->time_namespace != p->time_namespace)) {
-        why = "it is of an earlier boot";
-    }
-    return why;
-}
-
-/* A service as it was published: one place for all, since it is large. The policy is
- * kept because the next service has it as well. */
-struct seen {
-    struct bk_record record;
-    struct bk_evidence evidence[BK_EVIDENCE_COUNT];
-    struct bk_stats stats;
-    bool has_policy;
-    uint32_t policy_at;
-    struct bk_policy policy;
-};
-
-/* Without its policy the windows could not be read: the one in force now will do, a
- * change of window empties them. */
-static const struct bk_policy *
-policy_of(const struct bk_segment *s, struct seen *seen)
-{
-    uint32_t at = seen->record.policy;
-    if (!seen->has_policy || seen->policy_at != at) {
-        if (!bk_segment_read_policy(s, at, &seen->policy)) {
-            bk_policy_defaults(&seen->policy);
-        }
-        seen->has_policy = true;
-        seen->policy_at = at;
-    }
-    return &seen->policy;
-}
-
-static bool
-adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
-              int64_t now_ns, struct seen *seen)
-{
-    const struct bk_record *record = &seen->record;
-    if (!bk_segment_read(s, slot, &seen->record)) {
-        return false;
-    }
-    bool has_evidence = bk_segment_read_evidence(s, slot, seen->evidence);
-    bk_segment_read_stats(s, slot, &seen->stats);
-    const struct bk_kept kept = {.name = record->name,
-                                 .slot = slot,
-                                 .incarnation = record->incarnation,
-                                 .policy_at = record->policy,
-                                 .is_configured = record->is_configured,
-                                 .used_ns = record->used_ns,
-                                 .breaker = &record->breaker,
-                                 .policy = policy_of(s, seen),
-                                 .evidence =
-                                     has_evidence ? seen->evidence : NULL,
-                                 .stats = &seen->stats};
-    if (bk_fleet_adopt(fleet, now_ns, &kept) != BK_OK) {
-        return false;
-    }
-    /* The writer may have died before the name was entered. */
-    if (bk_segment_find(s, record->name, strlen(record->name)) != slot) {
-        bk_fleet_touch(fleet, slot);
-    }
-    return true;
-}
-
-/* Whole pages around `bytes` octets. */
-static void
-populate(void *at, size_t bytes, int advice)
-{
-    size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
-    (void)madvise((char *)at - over, bytes + over, advice);
-}
-
-/* The memory for what comes in is asked for at once: page by page it would take
- * longer than all the rest. */
-static void
-make_room(struct bk_fleet *fleet, const struct bk_segment *s)
-{
-    struct bk_fleet_part parts[BK_FLEET_PARTS];
-    uint64_t services = atomic_load(&s->header->service_count);
-    if (services > bk_fleet_limits(fleet)->services) {
-        services = bk_fleet_limits(fleet)->services;
-    }
-    bk_fleet_parts(fleet, parts);
-    for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
-        if (!parts[i].is_seldom) {
-            populate(parts[i].at, parts[i].slot_bytes * (size_t)services,
-                     MADV_POPULATE_WRITE);
-        }
-    }
-    populate(s->records, (size_t)services * BK_RECORD_WORDS * sizeof(uint64_t),
-             MADV_POPULATE_READ);
-    populate(s->blocks,
-             (size_t)bk_segment_blocks(s) * BK_BLOCK_WORDS * sizeof(uint64_t),
-             MADV_POPULATE_READ);
-}
-
-/* Takes services and leases over. Slots stay where they are, so that a worker's
- * cached handle goes on being right. */
-static void
-adopt(const struct old *old, struct bk_fleet *fleet, int64_t now_ns,
-      struct publish_found *found)
-{
-    const struct bk_segment *s = &old->segment;
-    uint64_t next_id = atomic_load(&s->header->next_id);
-    uint32_t lease_end = bk_segment_lease_end(s);
-    struct bk_lease lease;
-    struct seen seen = {.has_policy = false};
-    make_room(fleet, s);
-    for (uint32_t i = 0; i < s->limits.services; i++) {
-        found->services += adopt_service(s, i, fleet, now_ns, &seen);
-    }
-    for (uint32_t i = 0; i < lease_end; i++) {
-        if (bk_segment_read_lease(s, i, &lease) &&
-            lease.kind != BK_LEASE_FREE && lease.id >= next_id &&
-            lease.id < BK_NUMBER_END) {
-            next_id = lease.id + 1;
-        }
-    }
-    bk_fleet_set_next_id(fleet, next_id > 0 ? next_id : 1);
-    for (uint32_t i = 0; i < lease_end; i++) {
-        if (bk_segment_read_lease(s, i, &lease) &&
-            lease.kind != BK_LEASE_FREE) {
-            found->leases += bk_fleet_adopt_lease(fleet, i, &lease);
-        }
-    }
-    for (uint32_t i = 0; i < BK_PAST_COUNT; i++) {
-        struct bk_past line;
-        if (bk_segment_read_past(s, i, &line) && line.seq > found->last_seq) {
-            found->last_seq = line.seq;
-        }
-    }
-    found->is_adopted = true;
-    found->epoch = atomic_load(&s->header->epoch);
-}
-
 static bool
 has_limits(const struct bk_segment *s, const struct bk_limits *l)
 {
     return s->limits.services == l->services && s->limits.leases == l->leases &&
            s->limits.policies == l->policies && s->limits.routes == l->routes;
-}
-
-/* Which blocks are in use, and which were being given back. */
-static bool
-sweep(struct bk_segment *s)
-{
-    uint64_t *met = calloc(s->block_count / 64 + 1, sizeof(*met));
-    if (met != NULL) {
-        bk_segment_sweep(s, met);
-    }
-    free(met);
-    return met != NULL;
-}
-
-/* What lies in the file and the fleet did not take over would come back from the
- * dead with the next adoption. */
-static void
-clear_rest(struct bk_segment *s, struct bk_fleet *fleet)
-{
-    struct bk_record record;
-    struct bk_lease lease;
-    for (uint32_t i = 0; i < s->limits.services; i++) {
-        if (bk_fleet_service(fleet, i) == NULL &&
-            (bk_segment_read(s, i, &record) || atomic_load(&s->words[i]) != 0 ||
-             atomic_load(&s->chains[i]) != 0)) {
-            bk_segment_put_word(s, i, 0);
-            bk_segment_put_service(s, fleet, i);
-        }
-    }
-    for (uint32_t i = 0; i < bk_segment_lease_end(s); i++) {
-        if (!bk_segment_read_lease(s, i, &lease) ||
-            lease.kind != BK_LEASE_FREE) {
-            bk_segment_put_lease(s, fleet, i);
-        }
-    }
 }
 
 /* The writer may have died before a word, and verdicts depend on other services; in a
@@ -409,7 +186,7 @@ struct publish *
 publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
              struct publish_found *found)
 {
-    struct old old = {.fd = -1};
+    struct adopt old = {.fd = -1};
     const struct bk_limits *limits = bk_fleet_limits(fleet);
     struct publish *p = new_publish(limits);
     memset(found, 0, sizeof(*found));
@@ -419,9 +196,9 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         return NULL;
     }
     read_host(p);
-    const char *why = map_old(p, &old);
+    const char *why = adopt_map(&old, p->path, p->boot_id, p->time_namespace);
     if (why == NULL) {
-        adopt(&old, fleet, now_ns, found);
+        adopt_all(&old, fleet, now_ns, found);
     } else if (why[0] != '\0') {
         log_line(LOG_INFO, "%s is not taken over: %s", p->path, why);
     }
@@ -431,17 +208,16 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         p->bytes = old.bytes;
         p->fd = old.fd;
         p->new_path[0] = '\0';
-        if (!sweep(&p->segment)) {
+        if (!adopt_tidy(&p->segment, fleet)) {
             munmap(p->map, p->bytes);
             free_publish(p);
             return NULL;
         }
-        clear_rest(&p->segment, fleet);
         touch_rest(&p->segment, fleet, false);
         return p;
     }
     if (!make(p, r, limits)) {
-        unmap(&old);
+        adopt_unmap(&old);
         free_publish(p);
         return NULL;
     }
@@ -450,7 +226,7 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         /* Whoever has the old file mapped must not believe it any more. */
         atomic_store(&old.segment.header->phase, BK_SEGMENT_RETIRED);
     }
-    unmap(&old);
+    adopt_unmap(&old);
     return p;
 }
 
