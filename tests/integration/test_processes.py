@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Workers as processes: they die with permits in hand, live in namespaces, lie
 about who they are."""
+import contextlib
 import json
 import os
 import signal
@@ -27,13 +28,52 @@ def make_half_open(daemon, name, **values):
                   "the open time to end")
 
 
-def halt(daemon):
-    os.kill(daemon.pid, signal.SIGSTOP)
-
+@contextlib.contextmanager
+def halted(daemon):
+    """It stands still: what happens meanwhile it finds all at once."""
     def state():
         with open(f"/proc/{daemon.pid}/stat", encoding="ascii") as f:
             return f.read().rpartition(")")[2].split()[0]
-    harness.until(lambda: state() == "T", "the daemon to stop")
+    os.kill(daemon.pid, signal.SIGSTOP)
+    try:
+        harness.until(lambda: state() == "T", "the daemon to stop")
+        yield
+    finally:
+        os.kill(daemon.pid, signal.SIGCONT)
+
+
+def connect(daemon):
+    sock = socket.socket(socket.AF_UNIX)
+    sock.connect(daemon.worker_path)
+    handshake(sock)
+    return sock
+
+
+def line(text):
+    return frame(b"", more=True) + frame(text)
+
+
+def last_words(daemon, words, connections=1, meanwhile=lambda: None):
+    """A process with a permit of "s" says `words(permit)` by each of its connections and
+    dies; the daemon finds out all at once, and what is done `meanwhile`."""
+    ours, theirs = socket.socketpair()
+    pid = os.fork()
+    if pid == 0:
+        harness.die_with_parent()
+        socks = [connect(daemon) for _ in range(connections)]
+        socks[0].sendall(line(b"ACQUIRE s"))
+        permit = socks[0].recv(4096).split(b" ")[2]
+        theirs.sendall(b"y")
+        theirs.recv(1)
+        for sock in socks:
+            sock.sendall(words(permit))
+        os._exit(0)
+    with ours, theirs:
+        assert ours.recv(1) == b"y"
+        with halted(daemon):
+            ours.sendall(b"x")
+            assert os.waitpid(pid, 0)[1] == 0
+            meanwhile()
 
 
 class Death(harness.Case):
@@ -73,29 +113,8 @@ class Death(harness.Case):
         """The daemon finds both at once: its last line, and that it is dead."""
         daemon = self.daemon().start()
         make_half_open(daemon, "s", success_threshold=1)
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            harness.die_with_parent()
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(daemon.worker_path)
-            handshake(sock)
-            sock.sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
-            permit = sock.recv(4096).split(b" ")[2]
-            theirs.sendall(b"has a permit")
-            theirs.recv(1)
-            sock.sendall(frame(b"", more=True)
-                         + frame(b"REPORT s %s - success" % permit))
-            os._exit(0)
-        self.assertEqual(ours.recv(100), b"has a permit")
-        halt(daemon)
-        try:
-            ours.sendall(b"x")
-            self.assertEqual(os.waitpid(pid, 0)[1], 0)
-        finally:
-            os.kill(daemon.pid, signal.SIGCONT)
-        ours.close()
-        theirs.close()
+        last_words(daemon,
+                   lambda permit: line(b"REPORT s %s - success" % permit))
         worker = daemon.worker()
         harness.until(lambda: not worker.service("s")["permits"]["in_use"],
                       "the probe to come back")
@@ -109,33 +128,12 @@ class Death(harness.Case):
         make_half_open(daemon, "s")
         worker = daemon.worker()
         worker.ask("REPORT told 0 - success")
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
-        if pid == 0:
-            harness.die_with_parent()
-            socks = [socket.socket(socket.AF_UNIX) for _ in range(20)]
-            for sock in socks:
-                sock.connect(daemon.worker_path)
-                handshake(sock)
-            socks[0].sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
-            socks[0].recv(4096)
-            theirs.sendall(b"has a permit")
-            theirs.recv(1)
-            for sock in socks:
-                sock.sendall((frame(b"", more=True)
-                              + frame(b"REPORTQ told 0 - success")) * 3000)
-            os._exit(0)
-        self.assertEqual(ours.recv(100), b"has a permit")
-        halt(daemon)
-        try:
-            ours.sendall(b"x")
-            self.assertEqual(os.waitpid(pid, 0)[1], 0)
+
+        def ask():
             worker.send(["", "STATUS told"])
             time.sleep(0.1)  # the question is there when the daemon goes on
-        finally:
-            os.kill(daemon.pid, signal.SIGCONT)
-        ours.close()
-        theirs.close()
+        last_words(daemon, lambda _: line(b"REPORTQ told 0 - success") * 3000,
+                   connections=20, meanwhile=ask)
         document = json.loads(worker.receive()[1][3:])
         self.assertLess(document["services"][0]["counters"]["success"], 30000)
         harness.until(
@@ -153,25 +151,20 @@ class Death(harness.Case):
             pid = os.fork()
             if pid == 0:
                 harness.die_with_parent()
-                sock = socket.socket(socket.AF_UNIX)
-                sock.connect(daemon.worker_path)
-                handshake(sock)
-                sock.sendall(frame(b"", more=True) + frame(b"ACQUIRE s"))
+                sock = connect(daemon)
+                sock.sendall(line(b"ACQUIRE s"))
                 os.write(held, sock.recv(4096)[:1])
                 time.sleep(600)
             dying.append(pid)
         for _ in dying:
             self.assertEqual(len(os.read(hold, 1)), 1)
-        halt(daemon)
-        try:
+        with halted(daemon):
             worker.send(["", "STATUS s"])
             time.sleep(0.1)  # the question is the first there is
             for pid in dying:
                 os.kill(pid, signal.SIGKILL)
             for pid in dying:
                 os.waitpid(pid, 0)
-        finally:
-            os.kill(daemon.pid, signal.SIGCONT)
         os.close(hold)
         os.close(held)
         document = json.loads(worker.receive()[1][3:])
