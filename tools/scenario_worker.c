@@ -207,8 +207,8 @@ service_of(struct scenario_worker *w, const struct bk_request *r)
 /* ---- decisions ---- */
 
 /* True when it was the daemon's. The library decides by itself also where the daemon
- * answers with an error; asked by line it says which, and where it says none the
- * player sees that somebody else's answer came. */
+ * answers with an error, and on a machine that stood still: the line itself then says
+ * what the daemon answers, and is counted among the lines. */
 static bool
 is_daemons(struct scenario_worker *w, uint8_t source)
 {
