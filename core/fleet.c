@@ -174,6 +174,14 @@ bk_fleet_next_dirty(struct bk_fleet *f)
     return slot;
 }
 
+bool
+bk_fleet_next_dirty_name(struct bk_fleet *f, uint32_t slot)
+{
+    bool is_dirty = f->services[slot].is_name_dirty;
+    f->services[slot].is_name_dirty = false;
+    return is_dirty;
+}
+
 size_t
 bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot)
 {

@@ -17,6 +17,8 @@
 #define BK_OUTBOX 256
 /* Names forgotten whose last generation is remembered. */
 #define BK_FORGOTTEN 4096
+/* Names from the one that is foreseen to the one whose memory is called for. */
+#define BK_FORESEEN 4
 /* How far ids and generations leap when the segment was lost. */
 #define BK_GENERATION_LEAP UINT64_C(1024)
 #define BK_ID_LEAP (UINT64_C(1) << 32)
@@ -50,6 +52,8 @@ struct bk_service {
     uint32_t policy;         /* index of its policy; see bk_fleet_policy */
     bool is_configured;      /* named by file or SET: never makes room */
     bool is_dirty;
+    bool
+        is_name_dirty; /* to be published, as what it leads to may be another */
     bool has_evidence; /* false: all places are empty */
     int64_t used_ns;
     struct bk_breaker breaker;
@@ -113,6 +117,12 @@ bool bk_fleet_advance(struct bk_fleet *f, int64_t now_ns);
 
 /* Looking. */
 uint32_t bk_fleet_find(const struct bk_fleet *f, const char *name, size_t len);
+/* So many that what is asked for next is not at hand. */
+bool bk_fleet_is_large(const struct bk_fleet *f);
+/* Of a large one: this name will be asked for when some more were foreseen. Its memory
+ * is called for meanwhile. */
+void bk_fleet_foresee(struct bk_fleet *f, const char *name, size_t len);
+void bk_fleet_foresee_slot(const struct bk_fleet *f, uint32_t slot);
 /* A route's name is no service's. */
 bool bk_fleet_is_route(const struct bk_fleet *f, const char *name, size_t len);
 const struct bk_service *bk_fleet_service(const struct bk_fleet *f,
@@ -138,6 +148,8 @@ uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
 bool bk_fleet_next_note(struct bk_fleet *f, struct bk_note *out);
 uint32_t bk_fleet_next_dirty(struct bk_fleet *f);       /* BK_NO_SLOT: none */
 uint32_t bk_fleet_next_dirty_lease(struct bk_fleet *f); /* BK_NO_SLOT: none */
+/* Its name has to be published; once. */
+bool bk_fleet_next_dirty_name(struct bk_fleet *f, uint32_t slot);
 /* Of a service, a word of its stats that has changed; BK_STAT_WORDS: none. */
 size_t bk_fleet_next_dirty_stat(struct bk_fleet *f, uint32_t slot);
 /* And an outcome of its evidence; BK_EVIDENCE_COUNT: none. */

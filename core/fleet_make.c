@@ -66,6 +66,7 @@ bk_fleet_enter(struct bk_fleet *f, uint32_t slot, const char *name, size_t len,
     struct bk_service *s = &f->services[slot];
     BK_ASSERT(s->name[0] == '\0');
     bk_copy_text(s->name, sizeof(s->name), name, len);
+    s->is_name_dirty = true;
     s->policy = policy;
     s->stats = &f->stats[slot];
     s->evidence = &f->evidence[(size_t)slot * BK_EVIDENCE_COUNT];

@@ -4,7 +4,12 @@
  * kept once however many services share it. */
 #include "core/bug.h"
 #include "core/fleet_private.h"
+#include "core/prefetch.h"
+#include <stddef.h>
 #include <string.h>
+
+/* What so many services have stays in a core's cache. */
+#define FEW 256
 
 /* ---- names ---- */
 
@@ -45,6 +50,41 @@ bk_fleet_find(const struct bk_fleet *f, const char *name, size_t len)
         return BK_NO_SLOT;
     }
     return f->buckets[bk_fleet_bucket(f, name, len)];
+}
+
+bool
+bk_fleet_is_large(const struct bk_fleet *f)
+{
+    return f->count > FEW;
+}
+
+/* But for an operator's words. */
+void
+bk_fleet_foresee_slot(const struct bk_fleet *f, uint32_t slot)
+{
+    const struct bk_service *s = &f->services[slot];
+    const struct bk_stats *stats = &f->stats[slot];
+    bk_prefetch_all(s, offsetof(struct bk_service, breaker.override));
+    bk_prefetch_all(&s->stats, sizeof(*s) - offsetof(struct bk_service, stats));
+    bk_prefetch_all(stats->duration, sizeof(stats->duration));
+    bk_prefetch(stats->duration_us);
+}
+
+/* The bucket first, and once that has come, whoever is found there: nearly always the
+ * one. */
+void
+bk_fleet_foresee(struct bk_fleet *f, const char *name, size_t len)
+{
+    if (len == 0 || len >= BK_NAME_SIZE) {
+        return;
+    }
+    uint32_t *place = &f->foreseen[f->foreseen_next++ % BK_FORESEEN];
+    uint32_t slot = f->buckets[*place];
+    *place = (uint32_t)bk_fleet_hash(name, len) & (f->bucket_count - 1);
+    bk_prefetch(&f->buckets[*place]);
+    if (slot != BK_NO_SLOT) {
+        bk_fleet_foresee_slot(f, slot);
+    }
 }
 
 /* Takes a name out of the open-addressed table: what follows in the same run

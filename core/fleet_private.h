@@ -27,6 +27,8 @@ struct bk_fleet {
     uint32_t route_count;
     uint32_t note_first;
     uint32_t note_count;
+    uint32_t foreseen[BK_FORESEEN]; /* buckets */
+    uint32_t foreseen_next;
     uint32_t forgotten_count;
     uint32_t forgotten_next;   /* the ring's next place */
     uint64_t generation_floor; /* above the generation of every name that

@@ -97,6 +97,7 @@ bk_fleet_touch(struct bk_fleet *f, uint32_t slot)
         s->stats_dirty[i / 64] |= UINT64_C(1) << i % 64;
     }
     s->evidence_dirty = (UINT32_C(1) << BK_EVIDENCE_COUNT) - 1;
+    s->is_name_dirty = true;
     bk_fleet_mark_dirty(f, slot);
 }
 

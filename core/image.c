@@ -72,15 +72,21 @@ bk_image_check(const void *from, size_t bytes)
  * a reader that sees any word of this round also sees all the writer stored
  * before the round, such as the sequence number of the round before. */
 void
-bk_image_store(_Atomic uint64_t *at, const void *from, size_t bytes)
+bk_image_put(_Atomic uint64_t *at, const void *from, size_t bytes,
+             uint64_t check)
 {
     size_t count = bytes / sizeof(uint64_t);
 
     BK_ASSERT(bytes % sizeof(uint64_t) == 0);
     for (size_t i = 0; i < count; i++)
         atomic_store_explicit(&at[i], word_of(from, i), memory_order_release);
-    atomic_store_explicit(&at[count], bk_image_check(from, bytes),
-                          memory_order_release);
+    atomic_store_explicit(&at[count], check, memory_order_release);
+}
+
+void
+bk_image_store(_Atomic uint64_t *at, const void *from, size_t bytes)
+{
+    bk_image_put(at, from, bytes, bk_image_check(from, bytes));
 }
 
 /* Relaxed loads: only the writer itself looks at what it wrote. The check is

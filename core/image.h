@@ -17,6 +17,9 @@
 uint64_t bk_image_check(const void *from, size_t bytes);
 /* Copies `bytes` (a multiple of 8) into the image at `at`. One writer. */
 void bk_image_store(_Atomic uint64_t *at, const void *from, size_t bytes);
+/* The same when the check word is known. */
+void bk_image_put(_Atomic uint64_t *at, const void *from, size_t bytes,
+                  uint64_t check);
 /* As bk_image_store, but leaves an image alone that says the same already. */
 void bk_image_update(_Atomic uint64_t *at, const void *from, size_t bytes);
 /* Copies the image out; false when its check is wrong (`out` is then garbage,

@@ -171,6 +171,8 @@ void bk_segment_set_policies(struct bk_segment *s, uint32_t count);
  * or the service is touched. */
 bool bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f,
                             uint32_t slot);
+/* It will be put in a moment: its memory is called for meanwhile. */
+void bk_segment_foresee(const struct bk_segment *s, uint32_t slot);
 /* Stores the verdict word; true when it differs from what was there (then the
  * caller reads the clock and stores the stamp). */
 bool bk_segment_put_word(struct bk_segment *s, uint32_t slot, uint64_t word);

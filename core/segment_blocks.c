@@ -367,11 +367,15 @@ bk_blocks_put_stats(struct bk_segment *s, struct bk_fleet *f, uint32_t slot,
         if (c.what == BK_BLOCK_STATS)
             store_cells(s, &c, stats, dirty);
     }
-    for (size_t word = 0; word < BK_STAT_WORDS; word++) {
-        uint64_t value = bk_stats_word(stats, word);
+    for (size_t i = 0; i < BK_STAT_MASKS; i++) {
+        for (uint64_t mask = dirty[i]; mask != 0; mask &= mask - 1) {
+            size_t word = i * 64 + (size_t)__builtin_ctzll(mask);
+            uint64_t value = bk_stats_word(stats, word);
 
-        if ((dirty[word / 64] >> word % 64 & 1) != 0 && value != 0)
-            is_done = add_cell(s, slot, bk_cell_pack(word, value)) && is_done;
+            if (value != 0)
+                is_done =
+                    add_cell(s, slot, bk_cell_pack(word, value)) && is_done;
+        }
     }
     return is_done;
 }

@@ -4,14 +4,15 @@
  * reader, and a writer killed between any two stores leaves a sound segment. */
 #include "core/bug.h"
 #include "core/image.h"
+#include "core/prefetch.h"
 #include "core/segment_blocks.h"
 #include "core/segment_index.h"
 #include <string.h>
 
+/* `out` is blank. */
 static void
 record_of(const struct bk_service *service, struct bk_record *out)
 {
-    memset(out, 0, sizeof *out);
     if (service == NULL)
         return;
     memcpy(out->name, service->name, strlen(service->name));
@@ -26,33 +27,32 @@ record_of(const struct bk_service *service, struct bk_record *out)
 /* Overwrites a record with what is pending for it. Both numbers are releases, and so is
  * every word between them: see load_record (segment_read.c). */
 static void
-carry_out(struct bk_segment *s, uint32_t slot, const struct bk_record *record)
+carry_out(struct bk_segment *s, uint32_t slot, const struct bk_record *record,
+          uint64_t check)
 {
     _Atomic uint64_t *sequence = s->records + (size_t)slot * BK_RECORD_WORDS;
     uint64_t odd = atomic_load_explicit(sequence, memory_order_relaxed) | 1;
 
     atomic_store_explicit(sequence, odd, memory_order_release);
-    bk_image_store(sequence + 1, record, BK_RECORD_BYTES);
+    bk_image_put(sequence + 1, record, BK_RECORD_BYTES, check);
     atomic_store_explicit(sequence, odd + 1, memory_order_release);
     atomic_store_explicit(&s->pending[0], 0, memory_order_release);
 }
 
 /* What a writer killed in the middle left. Not yet begun, or over, it needs nothing:
  * the record is whole. */
-static void
-finish_last(struct bk_segment *s)
+static __attribute__((noinline)) void
+finish_last(struct bk_segment *s, uint64_t name)
 {
-    uint64_t name = atomic_load_explicit(&s->pending[0], memory_order_relaxed);
     struct bk_record record;
 
-    if (name == 0)
-        return;
     if (name <= s->limits.services &&
         (atomic_load_explicit(&s->records[(size_t)(name - 1) * BK_RECORD_WORDS],
                               memory_order_relaxed) &
          1) != 0 &&
         bk_image_load(s->pending + 1, &record, BK_RECORD_BYTES))
-        carry_out(s, (uint32_t)name - 1, &record);
+        carry_out(s, (uint32_t)name - 1, &record,
+                  bk_image_check(&record, BK_RECORD_BYTES));
     else
         atomic_store_explicit(&s->pending[0], 0, memory_order_release);
 }
@@ -78,20 +78,24 @@ static bool
 store_record(struct bk_segment *s, uint32_t slot,
              const struct bk_service *service)
 {
-    struct bk_record record;
+    uint64_t last = atomic_load_explicit(&s->pending[0], memory_order_relaxed);
+    struct bk_record record = {.is_used = 0};
+    uint64_t check;
     bool is_done = true;
 
-    finish_last(s);
+    if (last != 0)
+        finish_last(s, last);
     record_of(service, &record);
     if (record.breaker.override.is_set) {
         record.words =
             bk_blocks_put_words(s, slot, shown_words(s, slot), &record);
         is_done = record.words != 0;
     }
-    bk_image_store(s->pending + 1, &record, BK_RECORD_BYTES);
+    check = bk_image_check(&record, BK_RECORD_BYTES);
+    bk_image_put(s->pending + 1, &record, BK_RECORD_BYTES, check);
     atomic_store_explicit(&s->pending[0], (uint64_t)slot + 1,
                           memory_order_release);
-    carry_out(s, slot, &record);
+    carry_out(s, slot, &record, check);
     return is_done;
 }
 
@@ -131,8 +135,17 @@ bk_segment_put_service(struct bk_segment *s, struct bk_fleet *f, uint32_t slot)
     is_done = store_evidence(s, f, slot, service);
     is_done = bk_blocks_put_stats(s, f, slot, service->stats) && is_done;
     is_done = store_record(s, slot, service) && is_done;
-    bk_index_put(s, f, slot, service->name);
+    if (bk_fleet_next_dirty_name(f, slot))
+        bk_index_put(s, f, slot, service->name);
     return is_done;
+}
+
+void
+bk_segment_foresee(const struct bk_segment *s, uint32_t slot)
+{
+    bk_prefetch_all(s->records + (size_t)slot * BK_RECORD_WORDS,
+                    BK_RECORD_WORDS * sizeof(uint64_t));
+    bk_prefetch(&s->chains[slot]);
 }
 
 /* The store pairs with the acquire load of a worker's gate: who sees this word also

@@ -402,6 +402,28 @@ run_line(struct answer *a, const char *line, size_t len, bool *is_silent)
     run[q.command](a, &q);
 }
 
+/* The second word, if there is one, as most commands have it. */
+static struct bk_word
+second_word(const char *line, size_t len)
+{
+    const char *from = memchr(line, ' ', len);
+    const char *to;
+    if (from == NULL) {
+        return (struct bk_word){NULL, 0};
+    }
+    from++;
+    to = memchr(from, ' ', (size_t)(line + len - from));
+    return (struct bk_word){from,
+                            (size_t)((to != NULL ? to : line + len) - from)};
+}
+
+void
+commands_foresee(const struct commands *c, const char *line, size_t len)
+{
+    struct bk_word service = second_word(line, len);
+    bk_fleet_foresee(c->registry->fleet, service.at, service.len);
+}
+
 void
 commands_run(struct commands *c, struct peer *peer, int64_t now_ns,
              const char *line, size_t len, struct reply *reply)

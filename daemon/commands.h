@@ -41,6 +41,8 @@ struct commands {
  * command). */
 void commands_run(struct commands *c, struct peer *peer, int64_t now_ns,
                   const char *line, size_t len, struct reply *reply);
+/* A line that will be carried out in a moment. */
+void commands_foresee(const struct commands *c, const char *line, size_t len);
 /* Writes a piece of what is being written; true while more is to do. A reply
  * that became whole is found by asking it. */
 bool commands_slice(struct commands *c, int64_t now_ns);

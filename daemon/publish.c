@@ -19,6 +19,11 @@
 #define POLICY_STEP 64
 /* When there was none, it is asked for again after so long. */
 #define SHORT_NS BK_NS_PER_S
+/* Records that wait are published in at most one part of so many of the time, but for
+ * PUBLISH_LATE_NS. */
+#define LATE_PARTS 20
+/* From the one that is published to the one whose memory is called for. */
+#define LATE_AHEAD 3
 
 /* Of a record that may wait. */
 enum late {
@@ -401,6 +406,10 @@ publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
     }
     for (uint32_t i = 0; i < p->late_count; i++) {
         uint32_t slot = p->late[i];
+        if (i + LATE_AHEAD < p->late_count) {
+            bk_fleet_foresee_slot(fleet, p->late[i + LATE_AHEAD]);
+            bk_segment_foresee(&p->segment, p->late[i + LATE_AHEAD]);
+        }
         if (p->is_late[slot] == LATE) {
             put_record(p, fleet, slot);
         }
@@ -408,7 +417,7 @@ publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised)
     }
     p->late_count = 0;
     int64_t to_ns = clock_boot_ns();
-    int64_t pause_ns = 9 * (to_ns - from_ns);
+    int64_t pause_ns = (LATE_PARTS - 1) * (to_ns - from_ns);
     p->late_ns =
         to_ns + (pause_ns < PUBLISH_LATE_NS ? pause_ns : PUBLISH_LATE_NS);
 }

@@ -36,7 +36,7 @@ void publish_run(struct publish *p, uint64_t epoch, int64_t now_ns);
 void publish_sync(struct publish *p, struct bk_fleet *fleet,
                   void (*changed)(void *context, uint32_t slot), void *context);
 /* Publishes the records that wait: all of them, whenever nothing else is to be done
- * and doing so takes at most a tenth of the time, so under load up to
+ * and doing so takes at most a twentieth of the time, so under load up to
  * PUBLISH_LATE_NS later; now if `is_promised`. */
 void publish_rest(struct publish *p, struct bk_fleet *fleet, bool is_promised);
 /* When the records that wait are due; BK_NEVER: none does. */

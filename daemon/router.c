@@ -13,6 +13,8 @@
 #define BATCH 64
 #define BATCH_LINES 256
 #define SILENT_LINES 4096
+/* Lines of a message from the one that is carried out to the one that is foreseen. */
+#define AHEAD 12
 /* Lines of a turn, and what a piece counts whatever is in it. */
 #define TURN_LINES 4096
 #define PIECE_LINES 16
@@ -148,6 +150,32 @@ is_full(const struct router *r)
            (r->held > 0 && r->lines >= BATCH_LINES);
 }
 
+/* The line `at` of a message, if it has as many. */
+static void
+foresee(const struct router *r, const struct callers_message *m, unsigned at)
+{
+    if (at < m->count) {
+        commands_foresee(r->commands, m->frames[at].at, m->frames[at].len);
+    }
+}
+
+static void
+run_lines(struct router *r, struct peer *peer, int64_t now_ns,
+          const struct callers_message *m, unsigned first, struct reply *reply)
+{
+    bool is_large = bk_fleet_is_large(r->commands->registry->fleet);
+    for (unsigned i = first; is_large && i < first + AHEAD; i++) {
+        foresee(r, m, i);
+    }
+    for (unsigned i = first; i < m->count; i++) {
+        if (is_large) {
+            foresee(r, m, i + AHEAD);
+        }
+        commands_run(r->commands, peer, now_ns, m->frames[i].at,
+                     m->frames[i].len, reply);
+    }
+}
+
 static void
 run(struct router *r, struct peer *peer, int64_t now_ns,
     const struct callers_message *m)
@@ -158,9 +186,8 @@ run(struct router *r, struct peer *peer, int64_t now_ns,
     unsigned first = m->count <= CALLERS_FRAMES ? take_route(reply, m) : 0;
     r->stats.messages++;
     r->stats.faulty += first == 0;
-    for (unsigned i = first; first > 0 && i < m->count; i++) {
-        commands_run(r->commands, peer, now_ns, m->frames[i].at,
-                     m->frames[i].len, reply);
+    if (first > 0) {
+        run_lines(r, peer, now_ns, m, first, reply);
     }
     r->held += reply->count > 0;
     r->lines += m->count;

@@ -207,6 +207,9 @@ a_service_is_adopted_as_it_was(void **state)
     assert_string_equal(service("llm")->evidence[1].text, "b");
     assert_int_equal(service("llm")->evidence_next, 2);
     assert_true(bk_fleet_deadline(fleet) == b.open_until_ns);
+    /* Whoever left it may have died before the name was in the index. */
+    assert_true(bk_fleet_next_dirty_name(fleet, 2));
+    assert_false(bk_fleet_next_dirty_name(fleet, 2));
 }
 
 /* Where the next outcome that counts is kept after an adoption. */

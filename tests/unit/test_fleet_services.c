@@ -56,6 +56,30 @@ names_come_and_go(void **state)
     assert_int_equal(bk_fleet_find(fleet, "s", 64), BK_NO_SLOT);
 }
 
+/* Names that are foreseen may be none's, or no names: nothing comes of it. */
+static void
+looking_ahead_changes_nothing(void **state)
+{
+    enum { COUNT = 400 };
+    static const char octets[2 * BK_NAME_SIZE] = {'x', '\0', (char)0xff};
+    (void)state;
+    begin_fleet(COUNT, 4, 4, 0);
+    assert_false(bk_fleet_is_large(fleet));
+    for (int i = 0; i < COUNT; i++)
+        make(numbered(i), 0);
+    assert_true(bk_fleet_is_large(fleet));
+    while (bk_fleet_next_dirty(fleet) != BK_NO_SLOT)
+        continue;
+    for (int i = 0; i < 2 * COUNT; i++)
+        bk_fleet_foresee(fleet, numbered(i), strlen(numbered(i)));
+    for (size_t len = 0; len <= sizeof(octets); len++)
+        bk_fleet_foresee(fleet, octets, len);
+    bk_fleet_foresee_slot(fleet, COUNT - 1);
+    assert_int_equal(bk_fleet_next_dirty(fleet), BK_NO_SLOT);
+    assert_int_equal(bk_fleet_count(fleet), COUNT);
+    assert_int_equal(bk_fleet_find(fleet, "s400", 4), BK_NO_SLOT);
+}
+
 static void
 a_forgotten_name_goes_on_from_its_generation(void **state)
 {
@@ -460,6 +484,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_come_and_go),
+        cmocka_unit_test(looking_ahead_changes_nothing),
         cmocka_unit_test(a_forgotten_name_goes_on_from_its_generation),
         cmocka_unit_test(names_beyond_the_ring_start_above_all_that_fell_out),
         cmocka_unit_test(idle_services_make_room),
