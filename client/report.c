@@ -216,17 +216,24 @@ breaker_report_with(struct breaker_permit *permit, enum breaker_outcome outcome,
     return answer;
 }
 
-int
-breaker_report(struct breaker_permit *permit, enum breaker_outcome outcome,
+static __attribute__((noinline)) int
+report_latency(struct breaker_permit *permit, enum breaker_outcome outcome,
                int64_t latency_us)
 {
     struct breaker_details details = BREAKER_DETAILS_INIT;
 
+    details.latency_us = latency_us;
+    return breaker_report_with(permit, outcome, &details);
+}
+
+LANE_HOT int
+breaker_report(struct breaker_permit *permit, enum breaker_outcome outcome,
+               int64_t latency_us)
+{
     if (outcome == BREAKER_SUCCESS && permit != NULL &&
         permit->service != NULL && ring_tell_success(permit, latency_us))
         return BREAKER_DONE;
-    details.latency_us = latency_us;
-    return breaker_report_with(permit, outcome, &details);
+    return report_latency(permit, outcome, latency_us);
 }
 
 int

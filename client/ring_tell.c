@@ -14,8 +14,8 @@
  * go, where nobody has set a deadline. */
 #define TAKE_UP_NS (20 * BK_NS_PER_MS)
 #define TAKE_UP_LOOK_NS (20 * BK_NS_PER_US)
-/* Longer ones are cut the long way. */
-#define LATENCY_MAX_US (INT64_C(1) << 50)
+
+_Static_assert(BK_SEGMENT_LIMIT_MAX <= BK_RING_SLOT_END, "a slot fits");
 
 /* ---- rings that come and go ---- */
 
@@ -29,8 +29,7 @@ unpack(const struct lane *lane, uint64_t at, const struct bk_ring_item *item,
                          .latency_us = item->latency_us,
                          .retry_after_ms = item->retry_after_ms,
                          .attempt = item->attempt,
-                         .kind = item->kind == BK_RING_RELEASE ? TOLD_RELEASE
-                                                               : TOLD_REPORT,
+                         .kind = item->is_release ? TOLD_RELEASE : TOLD_REPORT,
                          .outcome = item->outcome,
                          .is_current = item->is_current,
                          .will_retry = item->will_retry};
@@ -239,42 +238,83 @@ sleeps(const struct lane *lane)
            BK_RING_WATCHED;
 }
 
-LANE_HOT bool
-ring_tell_success(struct breaker_permit *permit, int64_t latency_us)
+static __attribute__((noinline)) bool
+wake_for_success(struct breaker *b, struct lane *lane)
+{
+    wake_daemon(b, lane);
+    return true;
+}
+
+/* There is room. */
+static inline __attribute__((always_inline)) bool
+write_success(struct breaker_permit *permit, int64_t latency_us,
+              struct lane *lane, const struct lane_entry *entry)
+{
+    struct breaker_service *s = permit->service;
+
+    permit->is_settled = 1;
+    lane->whose[lane->head & (BK_RING_CELLS - 1)] = s;
+    lane->head = bk_ring_put_success(lane->ring, lane->head, permit->generation,
+                                     latency_us, entry->slot,
+                                     entry->incarnation, permit->attempt);
+    if (sleeps(lane))
+        return wake_for_success(s->client, lane);
+    return true;
+}
+
+static __attribute__((noinline)) bool
+write_if_room(struct breaker_permit *permit, int64_t latency_us,
+              struct lane *lane, const struct lane_entry *entry)
+{
+    return look_for_room(permit->service->client, lane, 1) &&
+           write_success(permit, latency_us, lane, entry);
+}
+
+/* Nothing here calls anything and goes on, so that nothing has to be kept for later. */
+static inline __attribute__((always_inline)) bool
+tell_success_in(struct breaker_permit *permit, int64_t latency_us,
+                struct lane *lane)
 {
     struct breaker_service *s = permit->service;
     struct breaker *b = s->client;
-    const struct lane_entry *entry;
-    struct view *view;
-    struct lane *lane;
+    struct view *view = client_view(b);
+    const struct lane_entry *entry = lane_entry(lane, s->index);
 
+    latency_us = latency_us >= 0 ? latency_us : -1;
     if (permit->is_settled != 0 || permit->verdict != BREAKER_ALLOWED ||
         permit->source == BREAKER_BY_NOBODY || permit->id != 0 ||
-        latency_us > LATENCY_MAX_US)
-        return false;
-    lane = lane_mine(fork_page_serial(b->page));
-    if (lane == NULL || lane->ring == NULL || lane->home != permit->home)
-        return false;
-    view = client_view(b);
-    entry = lane_entry(lane, s->index);
-    if (view == NULL || view->serial != lane->view_serial || entry == NULL ||
+        bk_ring_is_wide(permit->generation, latency_us, permit->attempt) ||
+        lane->ring == NULL || lane->home != permit->home || view == NULL ||
+        view->serial != lane->view_serial || entry == NULL ||
         entry->word == NULL ||
         bk_verdict_incarnation(atomic_load_explicit(
             entry->word, memory_order_relaxed)) != entry->incarnation ||
         client_outage(client_world(b)) != OUTAGE_NONE ||
         atomic_load_explicit(&view->segment.header->epoch,
-                             memory_order_relaxed) != lane->epoch ||
-        !has_room(b, lane, 1))
+                             memory_order_relaxed) != lane->epoch)
         return false;
-    permit->is_settled = 1;
-    lane->whose[lane->head & (BK_RING_CELLS - 1)] = s;
-    lane->head =
-        bk_ring_put_success(lane->ring, lane->head, permit->generation,
-                            latency_us >= 0 ? latency_us : -1, entry->slot,
-                            entry->incarnation, permit->attempt);
-    if (sleeps(lane))
-        wake_daemon(b, lane);
-    return true;
+    return lane->head < lane->look_at
+               ? write_success(permit, latency_us, lane, entry)
+               : write_if_room(permit, latency_us, lane, entry);
+}
+
+static __attribute__((noinline)) bool
+find_and_tell(struct breaker_permit *permit, int64_t latency_us,
+              uint64_t serial)
+{
+    struct lane *lane = lane_find(serial);
+
+    return lane != NULL && tell_success_in(permit, latency_us, lane);
+}
+
+LANE_HOT bool
+ring_tell_success(struct breaker_permit *permit, int64_t latency_us)
+{
+    uint64_t serial = fork_page_serial(permit->service->client->page);
+
+    return lane_is_at_hand(serial)
+               ? tell_success_in(permit, latency_us, lane_thread.lane)
+               : find_and_tell(permit, latency_us, serial);
 }
 
 bool
@@ -284,18 +324,18 @@ ring_tell(struct breaker *b, const struct told *item)
     struct view *view = client_view(b);
     const struct lane_entry *entry = NULL;
     size_t text_len = strlen(item->text);
-    struct bk_ring_item out = {
-        .generation = item->generation,
-        .permit = item->id,
-        .latency_us = item->latency_us,
-        .retry_after_ms = item->retry_after_ms,
-        .attempt = item->attempt,
-        .kind = item->kind == TOLD_RELEASE ? BK_RING_RELEASE : BK_RING_REPORT,
-        .outcome = item->outcome,
-        .text_len = (uint8_t)text_len,
-        .is_current = item->is_current,
-        .will_retry = item->will_retry};
+    struct bk_ring_item out = {.generation = item->generation,
+                               .permit = item->id,
+                               .latency_us = item->latency_us,
+                               .retry_after_ms = item->retry_after_ms,
+                               .attempt = item->attempt,
+                               .outcome = item->outcome,
+                               .text_len = (uint8_t)text_len,
+                               .is_release = item->kind == TOLD_RELEASE,
+                               .is_current = item->is_current,
+                               .will_retry = item->will_retry};
     uint64_t cells = bk_ring_cells(
+        bk_ring_is_wide(out.generation, out.latency_us, out.attempt),
         bk_ring_is_more(out.permit, out.retry_after_ms), out.text_len);
 
     if (lane == NULL || view == NULL)

@@ -50,19 +50,28 @@ uint64_t
 bk_ring_put(struct bk_ring *ring, uint64_t head,
             const struct bk_ring_item *item, const char *text)
 {
+    bool is_wide =
+        bk_ring_is_wide(item->generation, item->latency_us, item->attempt);
     bool is_more = bk_ring_is_more(item->permit, item->retry_after_ms);
     struct cell cell = {
-        .words = {item->generation, (uint64_t)item->latency_us,
-                  (uint64_t)item->attempt << 32 | item->slot,
-                  (uint64_t)item->incarnation |
-                      (uint64_t)item->kind << BK_RING_KIND_SHIFT |
+        .words = {bk_ring_first_word(item->generation,
+                                     is_wide ? 0 : item->latency_us),
+                  bk_ring_last_word(item->slot, item->incarnation,
+                                    is_wide ? 0 : item->attempt) |
                       (uint64_t)item->outcome << BK_RING_OUTCOME_SHIFT |
                       (uint64_t)item->text_len << BK_RING_TEXT_SHIFT |
                       (item->is_current ? BK_RING_IS_CURRENT : 0) |
                       (item->will_retry ? BK_RING_WILL_RETRY : 0) |
+                      (item->is_release ? BK_RING_IS_RELEASE : 0) |
+                      (is_wide ? BK_RING_IS_WIDE : 0) |
                       (is_more ? BK_RING_HAS_MORE : 0)}};
 
     write_cell(ring, head++, &cell);
+    if (is_wide) {
+        cell =
+            (struct cell){.words = {(uint64_t)item->latency_us, item->attempt}};
+        write_cell(ring, head++, &cell);
+    }
     if (is_more) {
         cell = (struct cell){.words = {item->permit, item->retry_after_ms}};
         write_cell(ring, head++, &cell);
@@ -83,41 +92,61 @@ last_word(const struct bk_ring *ring, uint64_t at)
 }
 
 static bool
-has_more(uint64_t word)
+has(uint64_t word, uint64_t flag)
 {
-    return (word & BK_RING_HAS_MORE) != 0;
+    return (word & flag) != 0;
+}
+
+static uint8_t
+octet(uint64_t word, unsigned shift)
+{
+    return (uint8_t)(word >> shift);
 }
 
 static uint64_t
 cells_of(uint64_t word)
 {
-    return bk_ring_cells(has_more(word), (uint8_t)(word >> BK_RING_TEXT_SHIFT));
+    return bk_ring_cells(has(word, BK_RING_IS_WIDE),
+                         has(word, BK_RING_HAS_MORE),
+                         octet(word, BK_RING_TEXT_SHIFT));
 }
 
+/* Of an item that is not wide and has no more. */
 static void
 unpack(const struct cell *cell, struct bk_ring_item *item)
 {
-    const uint64_t *words = cell->words;
+    uint64_t first = cell->words[0];
+    uint64_t last = cell->words[1];
+    uint32_t latency = (uint32_t)(first >> BK_RING_LATENCY_SHIFT);
 
     *item = (struct bk_ring_item){
-        .generation = words[0],
-        .latency_us = (int64_t)words[1],
-        .slot = (uint32_t)words[2],
-        .attempt = (uint32_t)(words[2] >> 32),
-        .incarnation = (uint8_t)words[3],
-        .kind = (uint8_t)(words[3] >> BK_RING_KIND_SHIFT),
-        .outcome = (uint8_t)(words[3] >> BK_RING_OUTCOME_SHIFT),
-        .text_len = (uint8_t)(words[3] >> BK_RING_TEXT_SHIFT),
-        .is_current = (words[3] & BK_RING_IS_CURRENT) != 0,
-        .will_retry = (words[3] & BK_RING_WILL_RETRY) != 0};
+        .generation = (uint32_t)first,
+        .latency_us = latency != UINT32_MAX ? (int64_t)latency : -1,
+        .slot = (uint32_t)last & (BK_RING_SLOT_END - 1),
+        .attempt = octet(last, BK_RING_ATTEMPT_SHIFT),
+        .incarnation = octet(last, BK_RING_INCARNATION_SHIFT),
+        .outcome = octet(last, BK_RING_OUTCOME_SHIFT),
+        .text_len = octet(last, BK_RING_TEXT_SHIFT),
+        .is_release = has(last, BK_RING_IS_RELEASE),
+        .is_current = has(last, BK_RING_IS_CURRENT),
+        .will_retry = has(last, BK_RING_WILL_RETRY)};
+}
+
+/* What a wide item has in full; false: an attempt is no such number. */
+static bool
+widen(struct bk_ring_item *item, uint64_t generation, const struct cell *next)
+{
+    item->generation = generation;
+    item->latency_us = (int64_t)next->words[0];
+    item->attempt = (uint32_t)next->words[1];
+    return next->words[1] <= UINT32_MAX;
 }
 
 /* The bounds are those of the protocol's numbers. */
 static bool
 is_sound(const struct bk_ring_item *item)
 {
-    return item->kind < BK_RING_KIND_COUNT &&
-           item->outcome < BK_OUTCOME_COUNT && item->text_len <= BK_RING_TEXT &&
+    return item->outcome < BK_OUTCOME_COUNT && item->text_len <= BK_RING_TEXT &&
            item->generation < BK_NUMBER_END && item->permit < BK_NUMBER_END &&
            item->latency_us >= -1 &&
            item->latency_us < (int64_t)BK_NUMBER_END &&
@@ -134,8 +163,8 @@ bk_ring_has_urgent(const struct bk_ring *ring, uint64_t head, uint64_t tail)
     while (left > 0) {
         uint64_t word = last_word(ring, tail);
         uint64_t cells = cells_of(word);
-        if (has_more(word) ||
-            bk_ring_is_urgent(0, 0, (uint8_t)(word >> BK_RING_OUTCOME_SHIFT))) {
+        if (has(word, BK_RING_HAS_MORE) ||
+            bk_ring_is_urgent(0, 0, octet(word, BK_RING_OUTCOME_SHIFT))) {
             return true;
         }
         tail += cells;
@@ -177,25 +206,30 @@ bk_ring_take(const struct bk_ring *ring, uint64_t head, uint64_t *tail,
     if (written > BK_RING_CELLS) {
         return BK_RING_FAULT;
     }
-    struct cell cell = read_cell(ring, *tail);
-    uint64_t word = cell.words[BK_RING_CELL_WORDS - 1];
+    uint64_t at = *tail;
+    struct cell cell = read_cell(ring, at++);
+    uint64_t word = cell.words[1];
     uint64_t cells = cells_of(word);
-    unpack(&cell, item);
-    if (cells > written) {
+    if (cells > written || has(word, BK_RING_NO_FLAG)) {
         return BK_RING_FAULT;
     }
-    if (has_more(word)) {
-        cell = read_cell(ring, *tail + 1);
+    unpack(&cell, item);
+    if (has(word, BK_RING_IS_WIDE)) {
+        uint64_t generation = cell.words[0];
+        cell = read_cell(ring, at++);
+        if (!widen(item, generation, &cell)) {
+            return BK_RING_FAULT;
+        }
+    }
+    if (has(word, BK_RING_HAS_MORE)) {
+        cell = read_cell(ring, at++);
         item->permit = cell.words[0];
         item->retry_after_ms = cell.words[1];
     }
     if (!is_sound(item)) {
         return BK_RING_FAULT;
     }
-    if (item->text_len > 0) {
-        take_text(ring, *tail + bk_ring_cells(has_more(word), 0),
-                  item->text_len, text);
-    }
+    take_text(ring, at, item->text_len, text);
     *tail += cells;
     return BK_RING_ITEM;
 }

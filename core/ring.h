@@ -10,20 +10,20 @@
 #include <stdatomic.h>
 
 #define BK_RING_CELLS 512 /* a power of two */
-/* Half a cache line: what most outcomes need. The line comes back from the core that
- * has read it, which costs more than all that is written. */
-#define BK_RING_CELL_WORDS 4
+/* A quarter of a cache line: what most outcomes need. The line comes back from the
+ * core that has read it, which costs more than all that is written. */
+#define BK_RING_CELL_WORDS 2
 #define BK_RING_CELL_BYTES ((size_t)BK_RING_CELL_WORDS * 8)
 /* Octets of an error text, in cells of its own. */
 #define BK_RING_TEXT ((size_t)64)
 /* Cells of the longest item. */
-#define BK_RING_ITEM_CELLS (2 + BK_RING_TEXT / BK_RING_CELL_BYTES)
+#define BK_RING_ITEM_CELLS (3 + BK_RING_TEXT / BK_RING_CELL_BYTES)
 /* Cells from the one that is written to the one whose line is called for meanwhile. */
 #define BK_RING_AHEAD 24
 /* What is shared, in whole pages, wherever a page has 4096 octets. */
-#define BK_RING_BYTES ((size_t)20480)
-/* "BRKRING2"; another when the meaning of a ring changes. */
-#define BK_RING_MAGIC UINT64_C(0x32474e49524b5242)
+#define BK_RING_BYTES ((size_t)12288)
+/* "BRKRING3"; another when the meaning of a ring changes. */
+#define BK_RING_MAGIC UINT64_C(0x33474e49524b5242)
 /* The daemon looks at a ring this often while outcomes come. */
 #define BK_RING_LOOK_NS (10 * BK_NS_PER_MS)
 
@@ -55,8 +55,6 @@ struct bk_ring_hello {
     char worker[BK_WORKER_SIZE];
 };
 
-enum bk_ring_kind { BK_RING_REPORT, BK_RING_RELEASE, BK_RING_KIND_COUNT };
-
 /* One outcome, or a permit or token given back (then only `permit` counts). */
 struct bk_ring_item {
     uint64_t generation;
@@ -66,21 +64,39 @@ struct bk_ring_item {
     uint32_t slot;       /* of the service, in the segment */
     uint32_t attempt;    /* 0: unknown */
     uint8_t incarnation; /* of that slot, the low bits */
-    uint8_t kind;        /* enum bk_ring_kind */
     uint8_t outcome;     /* enum bk_outcome */
     uint8_t text_len;    /* octets in the cells that follow; 0: there is none */
-    bool is_current;     /* no generation: the current one */
+    bool is_release;
+    bool is_current; /* no generation: the current one */
     bool will_retry;
 };
 
-/* A cell's last word, but for the incarnation in its lowest octet. */
-#define BK_RING_KIND_SHIFT 8
-#define BK_RING_OUTCOME_SHIFT 16
-#define BK_RING_TEXT_SHIFT 24
-#define BK_RING_IS_CURRENT (UINT64_C(1) << 32)
-#define BK_RING_WILL_RETRY (UINT64_C(1) << 33)
-/* Permit and retry_after_ms are in the cell that follows; else both are 0. */
-#define BK_RING_HAS_MORE (UINT64_C(1) << 34)
+/* An item begins with a cell of two words. The first has the generation, and above it
+ * the latency (all ones: unknown); of a wide item the generation alone. In the last one
+ * the slot is lowest. */
+#define BK_RING_LATENCY_SHIFT 32
+#define BK_RING_SLOT_END (1U << 24)
+#define BK_RING_INCARNATION_SHIFT 24
+#define BK_RING_ATTEMPT_SHIFT 32 /* of an item that is not wide */
+#define BK_RING_OUTCOME_SHIFT 40
+#define BK_RING_TEXT_SHIFT 48
+#define BK_RING_IS_CURRENT (UINT64_C(1) << 56)
+#define BK_RING_WILL_RETRY (UINT64_C(1) << 57)
+#define BK_RING_IS_RELEASE (UINT64_C(1) << 58)
+/* The next cell has latency and attempt, which are too great for the first, or the
+ * generation leaves them no room. */
+#define BK_RING_IS_WIDE (UINT64_C(1) << 59)
+/* Then comes one with permit and retry_after_ms; else both are 0. */
+#define BK_RING_HAS_MORE (UINT64_C(1) << 60)
+#define BK_RING_NO_FLAG (UINT64_C(7) << 61)
+
+/* An item needs the cell for these three. */
+static inline bool
+bk_ring_is_wide(uint64_t generation, int64_t latency_us, uint32_t attempt)
+{
+    return generation > UINT32_MAX || (uint64_t)latency_us + 1 > UINT32_MAX ||
+           attempt > UINT8_MAX;
+}
 
 /* An item needs the cell for these two. */
 static inline bool
@@ -91,9 +107,9 @@ bk_ring_is_more(uint64_t permit, uint64_t retry_after_ms)
 
 /* Cells of an item. */
 static inline uint64_t
-bk_ring_cells(bool has_more, uint8_t text_len)
+bk_ring_cells(bool is_wide, bool has_more, uint8_t text_len)
 {
-    return (has_more ? 2U : 1U) +
+    return 1U + is_wide + has_more +
            (text_len + BK_RING_CELL_BYTES - 1) / BK_RING_CELL_BYTES;
 }
 
@@ -138,10 +154,26 @@ bk_ring_call_for(struct bk_ring *ring, uint64_t at)
 #endif
 }
 
-/* Writes a success at `head` (there must be room for one cell) and returns the new
- * head, which is seen by the daemon from now on. The words are written one by one:
- * to fill in an item first would cost as much again. */
+/* The two words of an item that is not wide: `latency_us` is -1 or more. */
 static inline uint64_t
+bk_ring_first_word(uint64_t generation, int64_t latency_us)
+{
+    return generation | (uint64_t)latency_us << BK_RING_LATENCY_SHIFT;
+}
+
+/* A success's; others have more in it. */
+_Static_assert(BK_SUCCESS == 0, "there is nothing to set");
+static inline uint64_t
+bk_ring_last_word(uint32_t slot, uint8_t incarnation, uint32_t attempt)
+{
+    return slot | (uint64_t)incarnation << BK_RING_INCARNATION_SHIFT |
+           (uint64_t)attempt << BK_RING_ATTEMPT_SHIFT;
+}
+
+/* Writes a success that is not wide at `head` (there must be room for one cell) and
+ * returns the new head, which is seen by the daemon from now on. The words are written
+ * one by one: to fill in an item first would cost as much again. */
+static inline __attribute__((always_inline)) uint64_t
 bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
                     int64_t latency_us, uint32_t slot, uint8_t incarnation,
                     uint32_t attempt)
@@ -149,12 +181,8 @@ bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
     _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
 
     bk_ring_call_for(ring, head + BK_RING_AHEAD);
-    bk_ring_set(&cell[0], generation);
-    bk_ring_set(&cell[1], (uint64_t)latency_us);
-    bk_ring_set(&cell[2], (uint64_t)attempt << 32 | slot);
-    bk_ring_set(&cell[3], (uint64_t)incarnation |
-                              (uint64_t)BK_RING_REPORT << BK_RING_KIND_SHIFT |
-                              (uint64_t)BK_SUCCESS << BK_RING_OUTCOME_SHIFT);
+    bk_ring_set(&cell[0], bk_ring_first_word(generation, latency_us));
+    bk_ring_set(&cell[1], bk_ring_last_word(slot, incarnation, attempt));
     /* Pairs with the acquire of bk_ring_head, as in bk_ring_put. */
     atomic_store_explicit(&ring->head, head + 1, memory_order_release);
     return head + 1;

@@ -12,9 +12,6 @@
 #define LAYOUT_VERSION 3
 #define PAGE UINT64_C(4096)
 #define CACHE_LINE UINT64_C(64)
-/* Larger limits are refused: keeps every size within 64 bits, and buckets
- * within 32. */
-#define LIMIT_MAX (UINT32_C(1) << 24)
 
 _Static_assert(ATOMIC_LLONG_LOCK_FREE == 2, "64-bit atomics need no lock");
 _Static_assert(sizeof(struct bk_segment_header) <= PAGE, "header: one page");
@@ -113,9 +110,10 @@ lay_out(struct bk_segment_header *h)
 static bool
 limits_are_sound(const struct bk_limits *limits)
 {
-    return limits->services >= 1 && limits->services <= LIMIT_MAX &&
-           limits->leases <= LIMIT_MAX && limits->policies <= LIMIT_MAX &&
-           limits->routes <= LIMIT_MAX;
+    return limits->services >= 1 && limits->services <= BK_SEGMENT_LIMIT_MAX &&
+           limits->leases <= BK_SEGMENT_LIMIT_MAX &&
+           limits->policies <= BK_SEGMENT_LIMIT_MAX &&
+           limits->routes <= BK_SEGMENT_LIMIT_MAX;
 }
 
 size_t

@@ -20,6 +20,9 @@
 #include <stdatomic.h>
 
 #define BK_SEGMENT_MAGIC UINT64_C(0x314b5242)
+/* Larger limits are refused: keeps every size within 64 bits, buckets within 32, and a
+ * slot within the bits a ring has for it. */
+#define BK_SEGMENT_LIMIT_MAX (UINT32_C(1) << 24)
 #define BK_BOOT_ID_SIZE 40
 #define BK_VERSION_SIZE 24
 /* Tries of a reader before it gives up on a torn read. */

@@ -45,7 +45,7 @@ carry_out(struct rings *r, int64_t now_ns, const struct guest *g,
         .text_len = item->text_len,
         .caller = {.pid = g->pid, .worker = g->worker}};
     enum bk_applied applied =
-        item->kind == BK_RING_RELEASE
+        item->is_release
             ? bk_fleet_release(registry->fleet, now_ns, item->permit)
             : bk_fleet_report_at(registry->fleet, now_ns, item->slot,
                                  item->incarnation, &report);

@@ -8,15 +8,16 @@ import os
 import socket
 import struct
 
-RING_BYTES = 20480
+RING_BYTES = 12288
 CELLS = 512
-CELL_BYTES = 32
-MAGIC = 0x32474E49524B5242
+CELL_BYTES = 16
+MAGIC = 0x33474E49524B5242
 SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 OUTCOMES = {"success": 0, "failure": 1}
-REPORT, RELEASE = 0, 1
 ASLEEP, WATCHED, LET_GO = 0, 1, 2
-HAS_MORE = 4  # of the flags: permit and Retry-After lie in the next cell
+# The flags. Of a wide item latency and attempt lie in the next cell; then permit and
+# Retry-After, if there is more.
+IS_CURRENT, WILL_RETRY, IS_RELEASE, IS_WIDE, HAS_MORE = 1, 2, 4, 8, 16
 FINGERPRINT_AT = 8  # in the segment's header
 EPOCH_AT = 200
 
@@ -137,20 +138,29 @@ class Ring:
         self.set_word(0, head)
 
     def write(self, slot, incarnation, outcome=0, generation=0, permit=0,
-              latency_us=1000, retry_after_ms=0, attempt=1, kind=REPORT,
-              text_len=0, flags=0):
+              latency_us=1000, retry_after_ms=0, attempt=1, text_len=0,
+              flags=0):
         """An item; the head is moved by publish()."""
+        is_wide = (generation >> 32 or attempt >> 8
+                   or not -1 <= latency_us < (1 << 32) - 1)
+        first = generation
+        last = (slot | incarnation << 24 | outcome << 40 | text_len << 48
+                | flags << 56)
+        if is_wide:
+            last |= IS_WIDE << 56
+        else:
+            first |= (latency_us & (1 << 32) - 1) << 32
+            last |= attempt << 32
         if permit or retry_after_ms:
-            flags |= HAS_MORE
-        self.write_cell(
-            generation, latency_us & (1 << 64) - 1, attempt << 32 | slot,
-            incarnation | kind << 8 | outcome << 16 | text_len << 24
-            | flags << 32)
+            last |= HAS_MORE << 56
+        self.write_cell(first, last)
+        if is_wide:
+            self.write_cell(latency_us & (1 << 64) - 1, attempt)
         if permit or retry_after_ms:
-            self.write_cell(permit, retry_after_ms, 0, 0)
+            self.write_cell(permit, retry_after_ms)
 
     def write_cell(self, *words):
-        struct.pack_into("=4Q", self.map, 128 + self.at % CELLS * CELL_BYTES,
+        struct.pack_into("=2Q", self.map, 128 + self.at % CELLS * CELL_BYTES,
                          *words)
         self.at += 1
 

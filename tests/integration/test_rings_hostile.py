@@ -243,14 +243,16 @@ class Cells(RingCase):
             self.break_it(lambda r, n=ahead: r.move_head(r.at + n))
 
     def test_numbers_out_of_bounds(self):
-        for values in ({"kind": 2}, {"kind": 255}, {"outcome": 7},
-                       {"outcome": 255}, {"text_len": 65}, {"text_len": 255},
+        for values in ({"flags": 32}, {"flags": 64}, {"flags": 128},
+                       {"outcome": 7}, {"outcome": 255}, {"text_len": 65},
+                       {"text_len": 255}, {"attempt": 1 << 32},
                        {"generation": 1 << 53}, {"permit": 1 << 53},
                        {"permit": (1 << 64) - 1}, {"latency_us": -2},
                        {"latency_us": 1 << 53}, {"latency_us": -(1 << 63)},
                        {"retry_after_ms": 1 << 53},
                        {"text_len": 5},  # whose text is not there
-                       {"flags": ring.HAS_MORE}):  # nor what more there is
+                       # nor what more there is
+                       {"flags": ring.HAS_MORE}, {"flags": ring.IS_WIDE}):
             def spoil(r, values=values):
                 r.write(*self.slot, **values)
                 r.publish()
@@ -262,7 +264,10 @@ class Cells(RingCase):
         for values in ({"generation": most}, {"permit": most},
                        {"latency_us": most}, {"latency_us": -1},
                        {"retry_after_ms": most, "outcome": 3},
-                       {"attempt": (1 << 32) - 1}):
+                       {"attempt": (1 << 32) - 1},
+                       {"generation": most, "latency_us": most,
+                        "permit": most, "retry_after_ms": most,
+                        "attempt": (1 << 32) - 1}):
             self.report(self.honest, **values)
         until(lambda: self.honest.is_empty, "them to be read")
         self.assertEqual(self.refused(), before)
@@ -289,13 +294,13 @@ class Cells(RingCase):
         before, unknown = self.refused(), 0
         slot, incarnation = self.slot
         already = self.metric("breakerd_ring_items_unknown_total")
-        for one in (slot + 1, 4095, 4096, 1 << 31, (1 << 32) - 1):
+        for one in (slot + 1, 4095, 4096, 1 << 23, (1 << 24) - 1):
             self.honest.write(one, incarnation)
             unknown += 1
         self.honest.write(slot, incarnation + 1 & 0xff)
         self.honest.write(slot, incarnation, generation=1 << 40)
         self.honest.write(slot, incarnation, permit=1 << 40)
-        self.honest.write(0, 0, kind=ring.RELEASE, permit=1 << 40)
+        self.honest.write(0, 0, flags=ring.IS_RELEASE, permit=1 << 40)
         unknown += 3  # what was never given out is released as one that is over
         self.honest.publish()
         self.honest.door.bell()
@@ -309,7 +314,7 @@ class Cells(RingCase):
         self.d.operator().document("SET limited max_concurrent 1")
         permit = Allow(self.worker.ask("ACQUIRE limited")).permit
         for _ in range(3):
-            self.honest.write(0, 0, kind=ring.RELEASE, permit=permit)
+            self.honest.write(0, 0, flags=ring.IS_RELEASE, permit=permit)
         self.honest.publish()
         self.honest.door.bell()
         until(lambda: self.honest.is_empty, "them to be read")
