@@ -152,6 +152,12 @@ bk_fleet_routes(const struct bk_fleet *f, uint32_t *count)
 }
 
 bool
+bk_fleet_has_note(const struct bk_fleet *f)
+{
+    return f->note_count > 0;
+}
+
+bool
 bk_fleet_next_note(struct bk_fleet *f, struct bk_note *out)
 {
     if (f->note_count == 0) {

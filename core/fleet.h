@@ -145,6 +145,7 @@ uint64_t bk_fleet_verdict(const struct bk_fleet *f, uint32_t slot);
 
 /* Draining. Notes must be taken before the outbox overflows (after each
  * command); slots of services and leases to publish come once each. */
+bool bk_fleet_has_note(const struct bk_fleet *f);
 bool bk_fleet_next_note(struct bk_fleet *f, struct bk_note *out);
 uint32_t bk_fleet_next_dirty(struct bk_fleet *f);       /* BK_NO_SLOT: none */
 uint32_t bk_fleet_next_dirty_lease(struct bk_fleet *f); /* BK_NO_SLOT: none */

@@ -18,8 +18,10 @@
 #define BK_RING_TEXT ((size_t)64)
 /* Cells of the longest item. */
 #define BK_RING_ITEM_CELLS (3 + BK_RING_TEXT / BK_RING_CELL_BYTES)
+/* Cells in a cache line. */
+#define BK_RING_LINE (64 / BK_RING_CELL_BYTES)
 /* Cells from the one that is written to the one whose line is called for meanwhile. */
-#define BK_RING_AHEAD 24
+#define BK_RING_AHEAD 16
 /* What is shared, in whole pages, wherever a page has 4096 octets. */
 #define BK_RING_BYTES ((size_t)12288)
 /* "BRKRING3"; another when the meaning of a ring changes. */
@@ -180,7 +182,9 @@ bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
 {
     _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
 
-    bk_ring_call_for(ring, head + BK_RING_AHEAD);
+    if (head % BK_RING_LINE == 0) {
+        bk_ring_call_for(ring, head + BK_RING_AHEAD);
+    }
     bk_ring_set(&cell[0], bk_ring_first_word(generation, latency_us));
     bk_ring_set(&cell[1], bk_ring_last_word(slot, incarnation, attempt));
     /* Pairs with the acquire of bk_ring_head, as in bk_ring_put. */

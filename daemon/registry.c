@@ -353,9 +353,9 @@ put_change(struct registry *r, int64_t now_ns, const struct bk_note *note,
              (unsigned long long)c->generation);
 }
 
-unsigned
-registry_note(struct registry *r, int64_t now_ns, const char *actor,
-              const struct bk_word *text)
+static unsigned
+take_notes(struct registry *r, int64_t now_ns, const char *actor,
+           const struct bk_word *text)
 {
     struct bk_note note;
     unsigned own = 0;
@@ -371,6 +371,14 @@ registry_note(struct registry *r, int64_t now_ns, const char *actor,
         own += actor != NULL && note.change.cause == BK_CAUSE_OPERATOR;
     }
     return own;
+}
+
+/* Behind every outcome, and hardly ever is there one. */
+unsigned
+registry_note(struct registry *r, int64_t now_ns, const char *actor,
+              const struct bk_word *text)
+{
+    return bk_fleet_has_note(r->fleet) ? take_notes(r, now_ns, actor, text) : 0;
 }
 
 void
