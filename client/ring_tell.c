@@ -15,7 +15,7 @@
 #define TAKE_UP_NS (20 * BK_NS_PER_MS)
 #define TAKE_UP_LOOK_NS (20 * BK_NS_PER_US)
 
-_Static_assert(BK_SEGMENT_LIMIT_MAX <= BK_RING_SLOT_END, "a slot fits");
+_Static_assert(BK_SEGMENT_LIMIT_MAX - 1 < BK_RING_SLOT_END, "a slot fits");
 
 /* ---- rings that come and go ---- */
 

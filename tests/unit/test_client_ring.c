@@ -143,6 +143,40 @@ two_handles_of_one_thread_do_not_mix(void **state)
     assert_told(s, 510);
 }
 
+/* Numbers that one cell has no room for. */
+static void
+what_is_long_is_told_whole(void **state)
+{
+    static const struct {
+        uint32_t attempt;
+        int64_t latency_us;
+        long latency_ms;
+    } cases[] = {{1, INT64_C(0xfffffffe), 4294968},
+                 {1, INT64_C(0xffffffff), 4294968},
+                 {255, INT64_C(1) << 40, 1099511628},
+                 {256, 1000, 1},
+                 {UINT32_MAX, INT64_C(5) << 32, 21474837}};
+    const size_t count = sizeof cases / sizeof cases[0];
+    struct stage *s = *state;
+    struct breaker_permit permit;
+
+    open_here(s);
+    tell(s->b, 10);
+    for (size_t i = 0; i < count; i++) {
+        for (int is_bad = 1; is_bad >= 0; is_bad--) {
+            (void)breaker_acquire_name(s->b, "llm", &permit);
+            permit.attempt = cases[i].attempt;
+            (void)breaker_report(&permit,
+                                 is_bad ? BREAKER_FAILURE : BREAKER_SUCCESS,
+                                 cases[i].latency_us);
+        }
+        assert_told(s, 10 + (long)i + 1);
+        assert_int_equal(live_number(s, "llm", "\"latency_ms\":"),
+                         cases[i].latency_ms);
+    }
+    assert_int_equal(count_rings(), 1);
+}
+
 struct guest {
     struct breaker *b;
     pthread_barrier_t *barrier;
@@ -489,6 +523,8 @@ main(void)
                                         live_down),
         cmocka_unit_test_setup_teardown(two_handles_of_one_thread_do_not_mix,
                                         live_up, live_down),
+        cmocka_unit_test_setup_teardown(what_is_long_is_told_whole, live_up,
+                                        live_down),
         cmocka_unit_test_setup_teardown(a_thread_outlives_the_handle_it_used,
                                         live_up, live_down),
         cmocka_unit_test_setup_teardown(seventy_threads_have_sixty_four_rings,
