@@ -7,6 +7,7 @@
  * tail (Lamport 1977). docs/rings.md draws it. To the daemon all of it is what a
  * stranger may have written; to the worker nothing in it decides anything. */
 #include "core/fleet.h"
+#include "core/prefetch.h"
 #include <stdatomic.h>
 
 #define BK_RING_CELLS 512 /* a power of two */
@@ -143,19 +144,6 @@ bk_ring_set(_Atomic uint64_t *word, uint64_t value)
     atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-/* The line of that cell is to be here, and nowhere else, when it is written. */
-static inline void
-bk_ring_call_for(struct bk_ring *ring, uint64_t at)
-{
-    _Atomic uint64_t *cell = ring->cells[at & (BK_RING_CELLS - 1)];
-#if defined(__x86_64__)
-    /* What compilers make of the builtin by default fetches it to be read only. */
-    __asm__("prefetchw %0" : : "m"(*cell));
-#else
-    __builtin_prefetch(cell, 1);
-#endif
-}
-
 /* The two words of an item that is not wide: `latency_us` is -1 or more. */
 static inline uint64_t
 bk_ring_first_word(uint64_t generation, int64_t latency_us)
@@ -183,7 +171,7 @@ bk_ring_put_success(struct bk_ring *ring, uint64_t head, uint64_t generation,
     _Atomic uint64_t *cell = ring->cells[head & (BK_RING_CELLS - 1)];
 
     if (head % BK_RING_LINE == 0) {
-        bk_ring_call_for(ring, head + BK_RING_AHEAD);
+        bk_prefetch(ring->cells[(head + BK_RING_AHEAD) & (BK_RING_CELLS - 1)]);
     }
     bk_ring_set(&cell[0], bk_ring_first_word(generation, latency_us));
     bk_ring_set(&cell[1], bk_ring_last_word(slot, incarnation, attempt));
