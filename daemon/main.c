@@ -236,7 +236,7 @@ open_parts(struct loop *l, struct sockets *sockets, const struct rundir *dir,
            struct handed *handed, struct bk_text *error)
 {
     struct registry *r = l->registry;
-    r->store = store_open(dir->db_path, clock_wall_ms(), error);
+    r->store = store_open(dir->db_path, error);
     if (r->store == NULL || !sockets_open(sockets, error)) {
         return false;
     }

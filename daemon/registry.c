@@ -207,8 +207,19 @@ open_prober(struct registry *r)
     return r->prober != NULL;
 }
 
+static void
+save_numbers(struct registry *r)
+{
+    struct store_meta meta = {.epoch = r->epoch,
+                              .next_id = bk_fleet_next_id(r->fleet),
+                              .last_seq = r->seq};
+    r->meta_next_id = meta.next_id;
+    r->job = store_put_meta(r->store, &meta);
+}
+
 /* The ids of this run. After a lost segment they leap, and the leap is written
- * down before the first is given out. */
+ * down before the first is given out; the disk has time for it while the rest of the
+ * start goes on. */
 static void
 begin_epoch(struct registry *r, const struct publish_found *found,
             const struct store_meta *meta)
@@ -220,6 +231,8 @@ begin_epoch(struct registry *r, const struct publish_found *found,
     if (!found->is_adopted && meta->epoch > 0) {
         bk_fleet_set_next_id(r->fleet, meta->next_id + BK_ID_LEAP);
     }
+    save_numbers(r);
+    store_flush(r->store);
 }
 
 /* Of what was taken in, only this must be on disk before the first worker comes: the
@@ -434,11 +447,7 @@ registry_save(struct registry *r, int64_t now_ns, uint32_t most)
         }
     }
     if (r->meta_next_id != bk_fleet_next_id(r->fleet)) {
-        struct store_meta meta = {.epoch = r->epoch,
-                                  .next_id = bk_fleet_next_id(r->fleet),
-                                  .last_seq = r->seq};
-        r->meta_next_id = meta.next_id;
-        r->job = store_put_meta(r->store, &meta);
+        save_numbers(r);
     }
     store_flush(r->store);
     return seen < services;

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The loop's side of the store: no call here touches the file once it is loaded,
- * and the mutex is only ever held for moments. */
+ * The loop's side of the store: no call here touches the file, and the mutex is only
+ * ever held for moments. */
 #include "daemon/store.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/store_thread.h"
-#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -27,47 +26,6 @@ path_of(const char *path)
         return NULL;
     (void)snprintf(copy, len + 3, "%s%s", path[0] != '/' ? "./" : "", path);
     return copy;
-}
-
-/* Looks twice before it says that a file is damaged: reading may have failed for
- * a moment. Then the file is set aside and a new one opened. */
-static enum store_trouble
-open_anyhow(struct store_file *f, struct bk_text *why)
-{
-    enum store_trouble trouble = store_file_open(f, why);
-
-    if (trouble == STORE_BROKEN) {
-        bk_text_init(why, why->at, why->cap);
-        trouble = store_file_open(f, why);
-    }
-    if (trouble == STORE_BROKEN && !store_place_may_replace(f->path)) {
-        bk_text_put(why, ", and nothing says that it ever was ours: it is left "
-                         "alone; name another file with --db");
-    } else if (trouble == STORE_BROKEN && store_file_set_aside(f, why->at)) {
-        bk_text_init(why, why->at, why->cap);
-        if (!store_place_make(f->path, why))
-            return STORE_LATER;
-        trouble = store_file_open(f, why);
-    }
-    return trouble;
-}
-
-static bool
-open_file(struct store_file *f, struct bk_text *error)
-{
-    char words[192];
-    struct bk_text why;
-
-    if (!store_place_make(f->path, error))
-        return false;
-    bk_text_init(&why, words, sizeof words);
-    if (open_anyhow(f, &why) == STORE_GOOD)
-        return true;
-    bk_text_put(error, "cannot open store ");
-    bk_text_put(error, f->path);
-    bk_text_put(error, ": ");
-    bk_text_put(error, words);
-    return false;
 }
 
 /* The thread leaves all signals to the loop. */
@@ -100,71 +58,42 @@ free_store(struct store *s)
     store_box_free(&s->handed);
     store_box_free(&s->work);
     store_box_free(&s->spare);
+    store_roll_free(&s->roll);
     store_file_close(&s->file);
     free(s->file.path);
     if (s->wake_fd >= 0)
         (void)close(s->wake_fd);
     if (s->done_fd >= 0)
         (void)close(s->done_fd);
+    (void)pthread_cond_destroy(&s->started);
     (void)pthread_mutex_destroy(&s->mutex);
     free(s);
 }
 
 struct store *
-store_open(const char *path, int64_t wall_ms, struct bk_text *error)
+store_open(const char *path, struct bk_text *error)
 {
     struct store *s = calloc(1, sizeof *s);
 
-    (void)wall_ms; /* rows are dated when they are loaded */
     if (s == NULL) {
         bk_text_put(error, "store: out of memory");
         return NULL;
     }
     (void)pthread_mutex_init(&s->mutex, NULL);
+    (void)pthread_cond_init(&s->started, NULL);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     s->file.path = path_of(path);
     if (s->wake_fd < 0 || s->done_fd < 0 || s->file.path == NULL) {
         bk_text_put(error, "store: ");
         bk_text_put(error, strerror(errno));
-    } else if (open_file(&s->file, error)) {
-        if (start_thread(s))
-            return s;
+    } else if (start_thread(s)) {
+        return s;
+    } else {
         bk_text_put(error, "store: cannot start its thread");
     }
     free_store(s);
     return NULL;
-}
-
-/* Rows handed out before the damage was met are good ones; the loop puts them
- * into the new file when it is asked to. */
-bool
-store_load(struct store *s, int64_t wall_ms, const struct store_reader *reader,
-           struct store_meta *meta, struct bk_text *error)
-{
-    char words[192];
-    struct bk_text why;
-    enum store_trouble trouble;
-
-    memset(meta, 0, sizeof *meta);
-    assert(s->job == 0);
-    bk_text_init(&why, words, sizeof words);
-    trouble = store_file_load(&s->file, wall_ms, reader, meta, &why);
-    if (trouble == STORE_GOOD)
-        return true;
-    if (trouble == STORE_BROKEN && store_file_set_aside(&s->file, words) &&
-        open_file(&s->file, error)) {
-        (void)pthread_mutex_lock(&s->mutex);
-        s->news.wants_rebuild = true;
-        store_wake(s->done_fd);
-        (void)pthread_mutex_unlock(&s->mutex);
-        return true;
-    }
-    bk_text_put(error, "cannot read store ");
-    bk_text_put(error, s->file.path);
-    bk_text_put(error, ": ");
-    bk_text_put(error, words);
-    return false;
 }
 
 static bool

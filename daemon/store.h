@@ -35,14 +35,15 @@ struct store_meta {
     uint64_t last_seq; /* of history */
 };
 
-/* Opens (making directories 0700 and the file 0600), sets a corrupt file aside with
- * one logged line and starts a new one, migrates, starts the thread, which looks
- * through all of the file once it has saved something.
- * `wall_ms` is now. NULL with one sentence in `error` when the path cannot be
- * used at all, or the file was written by a newer version. */
-struct store *store_open(const char *path, int64_t wall_ms,
-                         struct bk_text *error);
-/* Reads everything; before any job. */
+/* Starts the thread, which opens the file (making directories 0700 and the file 0600),
+ * sets a corrupt one aside with one logged line and starts a new one, migrates, and
+ * looks through all of it once it has saved something. NULL with one sentence in
+ * `error` when the thread cannot be had. */
+struct store *store_open(const char *path, struct bk_text *error);
+/* Waits until the file is open. False with one sentence when the path cannot be
+ * used at all, or the file was written by a newer version: only closing is left. */
+bool store_await_open(struct store *s, struct bk_text *error);
+/* Waits the same and reads everything; before any job. */
 bool store_load(struct store *s, int64_t wall_ms,
                 const struct store_reader *reader, struct store_meta *meta,
                 struct bk_text *error);

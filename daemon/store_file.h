@@ -68,8 +68,11 @@ bool store_file_set_aside(struct store_file *f, const char *why);
 enum store_trouble store_file_write(struct store_file *f,
                                     const struct store_box *box,
                                     struct bk_text *error);
+/* Rows of services are passed over when the roll has no name that is wanted. */
+struct store_roll;
 enum store_trouble store_file_load(struct store_file *f, int64_t wall_ms,
                                    const struct store_reader *reader,
+                                   const struct store_roll *roll,
                                    struct store_meta *meta,
                                    struct bk_text *error);
 /* {"history":[...]}, newest last, `*len` octets to be freed; NULL and SQLite's

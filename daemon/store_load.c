@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/store_file.h"
 #include "daemon/store_numbers.h"
+#include "daemon/store_roll.h"
 #include <string.h>
 
 /* The latest instant taken for one: far beyond any life of the machine, and its
@@ -362,7 +363,8 @@ load_table(struct loader *l, size_t which)
 
 enum store_trouble
 store_file_load(struct store_file *f, int64_t wall_ms,
-                const struct store_reader *reader, struct store_meta *meta,
+                const struct store_reader *reader,
+                const struct store_roll *roll, struct store_meta *meta,
                 struct bk_text *error)
 {
     struct loader l = {.file = f,
@@ -384,7 +386,8 @@ store_file_load(struct store_file *f, int64_t wall_ms,
         store_say(f->db, code, error);
 
     for (size_t i = 0; i < sizeof loads / sizeof loads[0]; i++) {
-        if (trouble == STORE_GOOD)
+        if (trouble == STORE_GOOD && (loads[i].row != load_service ||
+                                      store_roll_has_wanted(roll, reader)))
             trouble = load_table(&l, i);
     }
     (void)sqlite3_finalize(l.numbers);

@@ -366,6 +366,7 @@ store_thread_run(void *store)
     struct store *s = store;
     bool is_stopping = false;
 
+    store_start(s);
     while (!is_stopping) {
         struct store_ask ask;
 

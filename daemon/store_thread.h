@@ -5,6 +5,7 @@
  * What the loop's side (store.c) and the thread's side (store_thread.c) of a
  * store share, and which side owns what. */
 #include "daemon/store_copy.h"
+#include "daemon/store_roll.h"
 #include <pthread.h>
 
 /* Octets of history that may wait for the loop before more is read. */
@@ -34,6 +35,9 @@ struct store_news {
     size_t octets; /* of the answers in them */
 };
 
+/* Whether the thread has the file. */
+enum store_start { STORE_OPENING, STORE_OPEN, STORE_REFUSED };
+
 struct store {
     /* The loop's alone. */
     struct store_box incoming;
@@ -45,6 +49,8 @@ struct store {
     struct store_box handed;
     struct store_news news;
     struct store_stats stats;
+    enum store_start start;
+    pthread_cond_t started; /* start is another */
     bool is_stopping;
     bool has_ended;
 
@@ -54,8 +60,10 @@ struct store {
     pthread_t thread;
     bool has_thread;
 
-    /* The thread's; before the first job the loop's, for loading. */
+    /* The thread's; from its start to the first job the loop's, for loading. */
     struct store_file file;
+    struct store_roll roll;
+    char refusal[STORE_WORDS_SIZE]; /* STORE_REFUSED: one sentence */
     struct store_copy copy;
     struct store_box work;  /* taken, not written yet */
     struct store_box spare; /* empty between two turns */
@@ -71,6 +79,8 @@ struct store {
 };
 
 void *store_thread_run(void *store);
+/* The first that the thread does: opens the file, reads ahead, tells the loop. */
+void store_start(struct store *s);
 /* Adds to one of the eventfds. */
 void store_wake(int fd);
 /* Appends an answer to the news; the mutex is held. */

@@ -52,7 +52,9 @@ stores_open(struct stores *t)
     struct bk_text error;
 
     bk_text_init(&error, t->error, sizeof t->error);
-    t->store = store_open(t->path, WALL, &error);
+    t->store = store_open(t->path, &error);
+    if (t->store != NULL && !store_await_open(t->store, &error))
+        store_close(&t->store, WAIT_MS);
     t->saved = t->failed = 0;
     t->failures = t->rebuilds = t->histories = 0;
     return t->store != NULL;
