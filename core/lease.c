@@ -34,8 +34,8 @@ bk_leases_bytes(uint32_t capacity)
            2 * sizeof(uint32_t) * bucket_count_for(capacity);
 }
 
-/* Touches the buckets only: nodes come into use one by one, so that a large table
- * costs no memory before it fills. */
+/* Touches nothing: nodes and buckets come into use one by one, so that a large table
+ * costs no memory and no time before it fills. */
 void
 bk_leases_init(struct bk_leases *t, void *mem, uint32_t capacity)
 {
@@ -49,7 +49,6 @@ bk_leases_init(struct bk_leases *t, void *mem, uint32_t capacity)
     t->capacity = capacity;
     t->dirty_head = BK_NO_SLOT;
     t->free_head = BK_NO_SLOT;
-    memset(t->buckets, 0xff, 2 * sizeof(uint32_t) * buckets);
 }
 
 void
@@ -57,6 +56,20 @@ bk_lease_heap_init(struct bk_lease_heap *h)
 {
     h->root = BK_NO_SLOT;
     h->count = 0;
+}
+
+/* A bucket holds the first slot's complement, so that zeros are empty ones. */
+static uint32_t
+first_in(uint32_t bucket)
+{
+    return ~bucket;
+}
+_Static_assert((uint32_t)~BK_NO_SLOT == 0, "an empty bucket");
+
+static void
+put_first(uint32_t *bucket, uint32_t slot)
+{
+    *bucket = ~slot;
 }
 
 static uint32_t
@@ -187,13 +200,14 @@ static void
 holder_add(struct bk_leases *t, uint32_t slot)
 {
     struct bk_lease_node *n = &t->nodes[slot];
-    uint32_t *head = &t->holders[mix(n->lease.holder_pid, t->holder_count)];
+    uint32_t *bucket = &t->holders[mix(n->lease.holder_pid, t->holder_count)];
+    uint32_t first = first_in(*bucket);
     n->holder_prev = BK_NO_SLOT;
-    n->holder_next = *head;
-    if (*head != BK_NO_SLOT) {
-        t->nodes[*head].holder_prev = slot;
+    n->holder_next = first;
+    if (first != BK_NO_SLOT) {
+        t->nodes[first].holder_prev = slot;
     }
-    *head = slot;
+    put_first(bucket, slot);
 }
 
 static void
@@ -203,7 +217,8 @@ holder_remove(struct bk_leases *t, uint32_t slot)
     if (n->holder_prev != BK_NO_SLOT) {
         t->nodes[n->holder_prev].holder_next = n->holder_next;
     } else {
-        t->holders[mix(n->lease.holder_pid, t->holder_count)] = n->holder_next;
+        put_first(&t->holders[mix(n->lease.holder_pid, t->holder_count)],
+                  n->holder_next);
     }
     if (n->holder_next != BK_NO_SLOT) {
         t->nodes[n->holder_next].holder_prev = n->holder_prev;
@@ -231,8 +246,8 @@ fill(struct bk_leases *t, struct bk_lease_heap *h, uint32_t slot,
     struct bk_lease_node *n = &t->nodes[slot];
     uint32_t *bucket = &t->buckets[mix(lease->id, t->bucket_count)];
     n->lease = *lease;
-    n->id_next = *bucket;
-    *bucket = slot;
+    n->id_next = first_in(*bucket);
+    put_first(bucket, slot);
     if (lease->holder_pid != 0) {
         holder_add(t, slot);
     }
@@ -277,7 +292,7 @@ bk_leases_find(const struct bk_leases *t, uint64_t id)
     if (t->capacity == 0 || id == 0) {
         return BK_NO_SLOT;
     }
-    uint32_t slot = t->buckets[mix(id, t->bucket_count)];
+    uint32_t slot = first_in(t->buckets[mix(id, t->bucket_count)]);
     while (slot != BK_NO_SLOT && t->nodes[slot].lease.id != id) {
         slot = t->nodes[slot].id_next;
     }
@@ -292,17 +307,29 @@ bk_leases_at(const struct bk_leases *t, uint32_t slot)
     return slot < t->fresh ? &t->nodes[slot].lease : &none;
 }
 
+static void
+bucket_remove(struct bk_leases *t, uint32_t slot)
+{
+    const struct bk_lease_node *n = &t->nodes[slot];
+    uint32_t *bucket = &t->buckets[mix(n->lease.id, t->bucket_count)];
+    uint32_t at = first_in(*bucket);
+    if (at == slot) {
+        put_first(bucket, n->id_next);
+        return;
+    }
+    while (t->nodes[at].id_next != slot) {
+        at = t->nodes[at].id_next;
+    }
+    t->nodes[at].id_next = n->id_next;
+}
+
 void
 bk_leases_remove(struct bk_leases *t, struct bk_lease_heap *h, uint32_t slot)
 {
     BK_ASSERT(slot < t->fresh);
     struct bk_lease_node *n = &t->nodes[slot];
     BK_ASSERT(n->lease.kind != BK_LEASE_FREE);
-    uint32_t *link = &t->buckets[mix(n->lease.id, t->bucket_count)];
-    while (*link != slot) {
-        link = &t->nodes[*link].id_next;
-    }
-    *link = n->id_next;
+    bucket_remove(t, slot);
     if (n->lease.holder_pid != 0) {
         holder_remove(t, slot);
     }
@@ -336,7 +363,7 @@ bk_leases_of(const struct bk_leases *t, uint32_t pid)
     if (t->capacity == 0 || pid == 0) {
         return BK_NO_SLOT;
     }
-    uint32_t slot = t->holders[mix(pid, t->holder_count)];
+    uint32_t slot = first_in(t->holders[mix(pid, t->holder_count)]);
     while (slot != BK_NO_SLOT && t->nodes[slot].lease.holder_pid != pid) {
         slot = t->nodes[slot].holder_next;
     }

@@ -48,7 +48,7 @@ struct bk_lease_heap {
 };
 
 size_t bk_leases_bytes(uint32_t capacity);
-/* `mem` has bk_leases_bytes(capacity) octets, aligned for uint64_t. */
+/* `mem` has bk_leases_bytes(capacity) octets of zeros, aligned for uint64_t. */
 void bk_leases_init(struct bk_leases *t, void *mem, uint32_t capacity);
 void bk_lease_heap_init(struct bk_lease_heap *h);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/adopt.h"
 #include "core/segment_blocks.h"
+#include "daemon/arena.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -124,6 +125,21 @@ populate(void *at, size_t bytes, int advice)
     (void)madvise((char *)at - over, bytes + over, advice);
 }
 
+/* Many at once fill the first large page of a part, and what they leave of the last is
+ * no more than that. */
+static void
+prefer_large_pages(const struct bk_fleet *fleet, char *at, size_t bytes)
+{
+    const char *end =
+        (const char *)fleet + bk_fleet_bytes(bk_fleet_limits(fleet));
+    size_t left = (size_t)(end - at);
+    size_t beyond =
+        ARENA_LARGE_PAGE - ((uintptr_t)at + bytes) % ARENA_LARGE_PAGE;
+    if (bytes > 2 * ARENA_LARGE_PAGE) {
+        arena_prefer_large(at, bytes + beyond < left ? bytes + beyond : left);
+    }
+}
+
 /* The memory for what comes in is asked for at once: page by page it would take
  * longer than all the rest. */
 static void
@@ -136,9 +152,10 @@ make_room(struct bk_fleet *fleet, const struct bk_segment *s)
     }
     bk_fleet_parts(fleet, parts);
     for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
+        size_t bytes = parts[i].slot_bytes * (size_t)services;
         if (!parts[i].is_seldom) {
-            populate(parts[i].at, parts[i].slot_bytes * (size_t)services,
-                     MADV_POPULATE_WRITE);
+            prefer_large_pages(fleet, parts[i].at, bytes);
+            populate(parts[i].at, bytes, MADV_POPULATE_WRITE);
         }
     }
     populate(s->records, (size_t)services * BK_RECORD_WORDS * sizeof(uint64_t),

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/registry.h"
+#include "daemon/arena.h"
 #include "daemon/clock.h"
 #include "daemon/log.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 /* Leases that may be out, for each service there may be. */
@@ -14,7 +14,6 @@
 /* Different policies; services that share one share its slot. */
 #define POLICIES_MIN 256
 #define ROUTES_MAX 64
-#define LARGE_PAGE ((size_t)2 << 20)
 
 static struct bk_limits
 limits_for(uint32_t services)
@@ -118,10 +117,10 @@ prefer_large_pages(struct bk_fleet *fleet)
     bk_fleet_parts(fleet, parts);
     for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
         size_t bytes = parts[i].slot_bytes * bk_fleet_limits(fleet)->services;
-        size_t ahead = 2 * LARGE_PAGE - (uintptr_t)parts[i].at % LARGE_PAGE;
+        size_t ahead =
+            2 * ARENA_LARGE_PAGE - (uintptr_t)parts[i].at % ARENA_LARGE_PAGE;
         if (!parts[i].is_seldom && bytes > ahead) {
-            (void)madvise((char *)parts[i].at + ahead, bytes - ahead,
-                          MADV_HUGEPAGE);
+            arena_prefer_large((char *)parts[i].at + ahead, bytes - ahead);
         }
     }
 }
@@ -135,10 +134,10 @@ make_fleet(struct registry *r)
     if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != sizeof(seed)) {
         seed = (uint64_t)clock_mono_ns();
     }
-    void *mem = calloc(1, bk_fleet_bytes(&limits));
+    void *mem = arena_open(bk_fleet_bytes(&limits));
     r->unsaved = calloc(limits.services, 1);
     if (mem == NULL || r->unsaved == NULL) {
-        free(mem);
+        arena_close(mem, bk_fleet_bytes(&limits));
         return false;
     }
     r->fleet = bk_fleet_init(mem, &limits, config_source, r->config, seed);
@@ -319,7 +318,9 @@ registry_close(struct registry *r)
 {
     publish_close(&r->publish);
     prober_close(&r->prober);
-    free(r->fleet);
+    if (r->fleet != NULL) {
+        arena_close(r->fleet, bk_fleet_bytes(bk_fleet_limits(r->fleet)));
+    }
     free(r->unsaved);
     r->fleet = NULL;
     r->unsaved = NULL;

