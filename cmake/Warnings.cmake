@@ -35,6 +35,14 @@ else()
     if(HAVE_AUTO_VAR_INIT)
         add_compile_options(-ftrivial-auto-var-init=zero)
     endif()
+    # A struct of some hundred octets is copied by the C library, which knows the
+    # processor: "rep movs" takes as long to start as the copy does.
+    set(by_library "unrolled_loop:128:noalign,libcall:-1:noalign")
+    check_c_compiler_flag(-mmemcpy-strategy=${by_library} HAVE_COPY_STRATEGY)
+    if(HAVE_COPY_STRATEGY)
+        add_compile_options(-mmemcpy-strategy=${by_library}
+                            -mmemset-strategy=${by_library})
+    endif()
     if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|i.86")
         add_compile_options(-fcf-protection=full)
     endif()
