@@ -6,6 +6,8 @@
 #include "core/fleet_private.h"
 #include <string.h>
 
+#define LARGE_PAGE ((size_t)2 << 20)
+
 static uint32_t
 bucket_count_for(uint32_t services)
 {
@@ -38,11 +40,21 @@ take(size_t *total, size_t octets)
     return at;
 }
 
+/* Many services start on a large page, if the memory does: what lies before them is
+ * touched here and there, and would keep the first page a collection of small ones. */
+static size_t
+before_services(const struct bk_limits *l)
+{
+    bool is_large = sizeof(struct bk_service) * l->services > 2 * LARGE_PAGE;
+    size_t unit = is_large ? LARGE_PAGE : 8;
+    return (sizeof(struct bk_fleet) + unit - 1) / unit * unit;
+}
+
 static struct layout
 lay_out(const struct bk_limits *l)
 {
     struct layout at = {0};
-    at.total = (sizeof(struct bk_fleet) + 7) / 8 * 8;
+    at.total = before_services(l);
     at.services = take(&at.total, sizeof(struct bk_service) * l->services);
     at.stats = take(&at.total, sizeof(struct bk_stats) * l->services);
     at.evidence = take(&at.total, sizeof(struct bk_evidence) *

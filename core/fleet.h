@@ -55,20 +55,20 @@ struct bk_service {
     bool
         is_name_dirty; /* to be published, as what it leads to may be another */
     bool has_evidence; /* false: all places are empty */
-    int64_t used_ns;
-    struct bk_breaker breaker;
-    struct bk_stats *stats;       /* apart, as is what seldom is there: */
-    struct bk_evidence *evidence; /* BK_EVIDENCE_COUNT */
-    uint64_t stats_dirty[BK_STAT_MASKS]; /* a bit a word: to be published */
-    struct bk_lease_heap permits;
-    struct bk_lease_heap tokens;
-    uint32_t evidence_next;
-    uint32_t evidence_dirty; /* a bit each: to be published */
-    uint32_t dirty_next;
-    int64_t shut_ns;   /* open until then, as services that require it know; 0:
-                        not open */
     uint32_t timer_at; /* place in the heap of deadlines */
     int64_t timer_ns;
+    int64_t used_ns;
+    struct bk_lease_heap permits;
+    struct bk_lease_heap tokens;
+    int64_t shut_ns; /* open until then, as services that require it know; 0:
+                        not open */
+    struct bk_stats *stats;       /* apart, as is what seldom is there: */
+    struct bk_evidence *evidence; /* BK_EVIDENCE_COUNT */
+    uint32_t evidence_next;
+    uint32_t evidence_dirty;             /* a bit each: to be published */
+    uint64_t stats_dirty[BK_STAT_MASKS]; /* a bit a word: to be published */
+    uint32_t dirty_next;
+    struct bk_breaker breaker;
 };
 
 struct bk_limits {
@@ -323,7 +323,9 @@ struct bk_kept {
     const struct bk_breaker *breaker;
     const struct bk_policy *policy;
     const struct bk_evidence *evidence; /* NULL: none */
-    const struct bk_stats *stats;       /* NULL: all zero */
+    const struct bk_stats
+        *stats; /* NULL: all zero, and may be filled in where the
+                                     service has them before anything else happens */
 };
 /* Takes a service, then its leases, over from a segment, slot for slot. It counts as
  * published unless something about it is another now; bk_fleet_touch says that it

@@ -198,12 +198,22 @@ take_breaker(struct bk_breaker *b, const struct bk_kept *kept)
     return is_other;
 }
 
+/* A slot that was never used has zeros already, which are not written once more. */
+static void
+take_stats(struct bk_stats *to, const struct bk_stats *stats, bool is_fresh)
+{
+    if (stats != NULL) {
+        *to = *stats;
+    } else if (!is_fresh) {
+        memset(to, 0, sizeof(*to));
+    }
+}
+
 enum bk_error
 bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
 {
     size_t len = strlen(kept->name);
     uint32_t slot = kept->slot;
-    static const struct bk_stats none;
     bk_fleet_clamp(f, now_ns);
     if (!may_adopt(f, kept, len)) {
         return BK_ERR_BAD_SERVICE;
@@ -212,7 +222,9 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
     if (policy == BK_NO_SLOT) {
         return BK_ERR_TABLE_FULL;
     }
+    bool is_fresh = f->services[slot].stats == NULL;
     struct bk_service *s = bk_fleet_enter(f, slot, kept->name, len, policy);
+    take_stats(s->stats, kept->stats, is_fresh);
     s->incarnation = kept->incarnation;
     s->is_configured = kept->is_configured;
     s->used_ns = kept->used_ns;
@@ -223,7 +235,6 @@ bk_fleet_adopt(struct bk_fleet *f, int64_t now_ns, const struct bk_kept *kept)
                BK_EVIDENCE_COUNT * sizeof(*s->evidence));
         s->evidence_next = bk_evidence_next(kept->evidence);
     }
-    *s->stats = kept->stats != NULL ? *kept->stats : none;
     if (take_breaker(&s->breaker, kept) || policy != kept->policy_at) {
         bk_fleet_touch(f, slot);
     }

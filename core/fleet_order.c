@@ -55,7 +55,6 @@ bk_fleet_reconfigure(struct bk_fleet *f, int64_t now_ns, uint32_t slot)
 {
     struct bk_service *s = &f->services[slot];
     struct bk_policy policy;
-    struct bk_policy old = *bk_fleet_policy_of(f, slot);
     now_ns = bk_fleet_clamp(f, now_ns);
     bk_fleet_catch_up(f, slot, now_ns);
     bool is_configured = f->source(f->context, s->name, &policy);
@@ -63,9 +62,10 @@ bk_fleet_reconfigure(struct bk_fleet *f, int64_t now_ns, uint32_t slot)
         s->is_configured = is_configured;
         bk_fleet_mark_dirty(f, slot);
     }
-    if (memcmp(&policy, &old, sizeof(policy)) == 0) {
+    if (memcmp(&policy, bk_fleet_policy_of(f, slot), sizeof(policy)) == 0) {
         return BK_OK;
     }
+    struct bk_policy old = *bk_fleet_policy_of(f, slot);
     uint32_t before = s->policy;
     uint32_t taken = bk_fleet_take_policy(f, &policy);
     if (taken == BK_NO_SLOT) {

@@ -105,12 +105,23 @@ bk_image_update(_Atomic uint64_t *at, const void *from, size_t bytes)
         bk_image_store(at, from, bytes);
 }
 
-static inline void
+static inline uint64_t
 load_word(_Atomic uint64_t *at, void *out, size_t i)
 {
     uint64_t word = atomic_load_explicit(&at[i], memory_order_acquire);
 
     memcpy((char *)out + i * sizeof word, &word, sizeof word);
+    return word;
+}
+
+/* Summed as they are loaded, not read back from `out`. */
+static inline void
+load_four(struct sums *s, _Atomic uint64_t *at, void *out, size_t i)
+{
+    s->lanes[0] = mix(s->lanes[0], load_word(at, out, i));
+    s->lanes[1] = mix(s->lanes[1], load_word(at, out, i + 1));
+    s->lanes[2] = mix(s->lanes[2], load_word(at, out, i + 2));
+    s->lanes[3] = mix(s->lanes[3], load_word(at, out, i + 3));
 }
 
 /* Acquire loads, pairing with the release stores of bk_image_store; what the
@@ -123,13 +134,10 @@ bk_image_load(_Atomic uint64_t *at, void *out, size_t bytes)
     size_t i = 0;
 
     BK_ASSERT(bytes % sizeof(uint64_t) == 0);
-    for (; i + 4 <= count; i += 4) {
-        for (size_t k = 0; k < 4; k++)
-            load_word(at, out, i + k);
-        add_four(&s, out, i);
-    }
+    for (; i + 4 <= count; i += 4)
+        load_four(&s, at, out, i);
     for (size_t k = i; k < count; k++)
-        load_word(at, out, k);
+        (void)load_word(at, out, k);
     return atomic_load_explicit(&at[count], memory_order_acquire) ==
            finish(&s, out, i, count);
 }

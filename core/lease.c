@@ -299,6 +299,12 @@ bk_leases_find(const struct bk_leases *t, uint64_t id)
     return slot;
 }
 
+uint32_t
+bk_leases_end(const struct bk_leases *t)
+{
+    return t->fresh;
+}
+
 const struct bk_lease *
 bk_leases_at(const struct bk_leases *t, uint32_t slot)
 {

@@ -61,6 +61,8 @@ bool bk_leases_adopt(struct bk_leases *t, struct bk_lease_heap *h,
                      uint32_t slot, const struct bk_lease *lease);
 /* The slot of a live lease with this id, or BK_NO_SLOT. */
 uint32_t bk_leases_find(const struct bk_leases *t, uint64_t id);
+/* Slots from here on were never used. */
+uint32_t bk_leases_end(const struct bk_leases *t);
 const struct bk_lease *bk_leases_at(const struct bk_leases *t, uint32_t slot);
 void bk_leases_remove(struct bk_leases *t, struct bk_lease_heap *h,
                       uint32_t slot);

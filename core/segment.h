@@ -134,6 +134,9 @@ const char *bk_segment_attach(struct bk_segment *s, void *base, size_t bytes);
 /* Readers. Never loop more than BK_READ_TRIES, never trust an index. */
 uint32_t bk_segment_find(const struct bk_segment *s, const char *name,
                          size_t len); /* BK_NO_SLOT: not there */
+/* Is this name, with zeros behind it, found in this slot? */
+bool bk_segment_leads(const struct bk_segment *s, const char name[BK_NAME_SIZE],
+                      uint32_t slot);
 bool bk_segment_name(const struct bk_segment *s, uint32_t slot,
                      char name[BK_NAME_SIZE]);
 /* False: free slot or torn beyond patience. */
@@ -146,6 +149,9 @@ bool bk_segment_read_evidence(const struct bk_segment *s, uint32_t slot,
                               struct bk_evidence out[BK_EVIDENCE_COUNT]);
 /* What no daemon writes reads as 0. */
 void bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
+                           struct bk_stats *out);
+/* The same where there are zeros already: only what is not 0 is written. */
+void bk_segment_fill_stats(const struct bk_segment *s, uint32_t slot,
                            struct bk_stats *out);
 void bk_segment_read_totals(const struct bk_segment *s, struct bk_totals *out);
 /* Slots from here on were never used. */

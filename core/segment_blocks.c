@@ -46,28 +46,37 @@ bk_chain_begin(struct bk_chain *c, const struct bk_segment *s, uint32_t slot)
                   : 0;
 }
 
+/* Goes on to the next block and looks at its first word only. */
+static inline bool
+enter(struct bk_chain *c, uint64_t *first)
+{
+    if (c->next == 0 || c->left == 0 || c->next > bk_segment_blocks(c->segment))
+        return false;
+    c->left--;
+    c->at = (uint32_t)(c->next - 1);
+    *first =
+        atomic_load_explicit(block_at(c->segment, c->at), memory_order_acquire);
+    c->what = (size_t)(*first >> WHAT_SHIFT);
+    c->next = *first & NEXT_MASK;
+    return (*first >> NEXT_BITS & OWNER_MASK) == c->owner &&
+           c->what < BK_BLOCK_KINDS;
+}
+
 /* A block's first word changes when it changes hands, before anything else in it does,
  * and every store into a block is a release: who read a word of its next life here
  * sees another first word afterwards. */
 bool
 bk_chain_next(struct bk_chain *c)
 {
-    _Atomic uint64_t *at;
     uint64_t first;
+    _Atomic uint64_t *at;
 
-    if (c->next == 0 || c->left == 0 || c->next > bk_segment_blocks(c->segment))
+    if (!enter(c, &first))
         return false;
-    c->left--;
-    c->at = (uint32_t)(c->next - 1);
     at = block_at(c->segment, c->at);
-    first = atomic_load_explicit(at, memory_order_acquire);
     for (size_t i = 0; i < BK_BLOCK_ROOM; i++)
         c->words[i] = atomic_load_explicit(&at[1 + i], memory_order_acquire);
-    c->what = (size_t)(first >> WHAT_SHIFT);
-    c->next = first & NEXT_MASK;
-    return (first >> NEXT_BITS & OWNER_MASK) == c->owner &&
-           c->what < BK_BLOCK_KINDS &&
-           atomic_load_explicit(at, memory_order_relaxed) == first;
+    return atomic_load_explicit(at, memory_order_relaxed) == first;
 }
 
 uint64_t
@@ -88,9 +97,16 @@ void
 bk_segment_read_stats(const struct bk_segment *s, uint32_t slot,
                       struct bk_stats *out)
 {
+    memset(out, 0, sizeof *out);
+    bk_segment_fill_stats(s, slot, out);
+}
+
+void
+bk_segment_fill_stats(const struct bk_segment *s, uint32_t slot,
+                      struct bk_stats *out)
+{
     struct bk_chain c;
 
-    memset(out, 0, sizeof *out);
     bk_chain_begin(&c, s, slot);
     while (bk_chain_next(&c)) {
         for (size_t i = 0; c.what == BK_BLOCK_STATS && i < BK_BLOCK_ROOM; i++) {
@@ -149,9 +165,10 @@ static bool
 has_any(const struct bk_segment *s, uint32_t slot, size_t first, size_t count)
 {
     struct bk_chain c;
+    uint64_t word;
 
     bk_chain_begin(&c, s, slot);
-    while (bk_chain_next(&c)) {
+    while (enter(&c, &word)) {
         if (c.what >= first && c.what < first + count)
             return true;
     }

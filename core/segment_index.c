@@ -10,18 +10,35 @@ struct key {
     uint64_t hash;
 };
 
+static uint64_t
+add_word(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
 static struct key
 key_of(const char *name, size_t len)
 {
-    struct key key = {.used = len / sizeof(uint64_t) + 1};
-    uint64_t h = len;
+    struct key key = {.used = len / sizeof(uint64_t) + 1, .hash = len};
 
     memcpy(key.words, name, len);
+    for (size_t i = 0; i < key.used; i++)
+        key.hash = add_word(key.hash, key.words[i]);
+    return key;
+}
+
+/* The same of a name with zeros behind it, word by word: octets that were just stored
+ * cannot be loaded as words before the memory has all that was stored till then. */
+static struct key
+key_of_field(const char name[BK_NAME_SIZE], size_t len)
+{
+    struct key key = {.used = len / sizeof(uint64_t) + 1, .hash = len};
+
     for (size_t i = 0; i < key.used; i++) {
-        h = (h ^ key.words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-        h ^= h >> 32;
+        memcpy(&key.words[i], name + i * sizeof(uint64_t), sizeof(uint64_t));
+        key.hash = add_word(key.hash, key.words[i]);
     }
-    key.hash = h;
     return key;
 }
 
@@ -82,6 +99,20 @@ bk_segment_find(const struct bk_segment *s, const char *name, size_t len)
         return BK_NO_SLOT;
     key = key_of(name, len);
     return bucket_of(s, &key, &slot) == BK_NO_SLOT ? BK_NO_SLOT : slot;
+}
+
+bool
+bk_segment_leads(const struct bk_segment *s, const char name[BK_NAME_SIZE],
+                 uint32_t slot)
+{
+    const char *end = memchr(name, '\0', BK_NAME_SIZE);
+    struct key key;
+    uint32_t found;
+
+    if (end == NULL || end == name)
+        return false;
+    key = key_of_field(name, (size_t)(end - name));
+    return bucket_of(s, &key, &found) != BK_NO_SLOT && found == slot;
 }
 
 static void

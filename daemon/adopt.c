@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "daemon/adopt.h"
 #include "core/segment_blocks.h"
+#include "core/segment_index.h"
 #include "daemon/arena.h"
 #include <errno.h>
 #include <fcntl.h>
@@ -64,7 +65,6 @@ adopt_map(struct adopt *old, const char *path, const char *boot_id,
 struct seen {
     struct bk_record record;
     struct bk_evidence evidence[BK_EVIDENCE_COUNT];
-    struct bk_stats stats;
     bool has_policy;
     uint32_t policy_at;
     struct bk_policy policy;
@@ -95,7 +95,6 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
         return false;
     }
     bool has_evidence = bk_segment_read_evidence(s, slot, seen->evidence);
-    bk_segment_read_stats(s, slot, &seen->stats);
     const struct bk_kept kept = {.name = record->name,
                                  .slot = slot,
                                  .incarnation = record->incarnation,
@@ -105,13 +104,13 @@ adopt_service(const struct bk_segment *s, uint32_t slot, struct bk_fleet *fleet,
                                  .breaker = &record->breaker,
                                  .policy = policy_of(s, seen),
                                  .evidence =
-                                     has_evidence ? seen->evidence : NULL,
-                                 .stats = &seen->stats};
+                                     has_evidence ? seen->evidence : NULL};
     if (bk_fleet_adopt(fleet, now_ns, &kept) != BK_OK) {
         return false;
     }
+    bk_segment_fill_stats(s, slot, bk_fleet_service(fleet, slot)->stats);
     /* The writer may have died before the name was entered. */
-    if (bk_segment_find(s, record->name, strlen(record->name)) != slot) {
+    if (!bk_segment_leads(s, record->name, slot)) {
         bk_fleet_touch(fleet, slot);
     }
     return true;
@@ -123,6 +122,13 @@ populate(void *at, size_t bytes, int advice)
 {
     size_t over = (uintptr_t)at % (size_t)sysconf(_SC_PAGESIZE);
     (void)madvise((char *)at - over, bytes + over, advice);
+}
+
+/* `count` things of the segment, of `words` words each, will be read. */
+static void
+look_ahead(void *at, uint64_t count, size_t words)
+{
+    populate(at, (size_t)count * words * sizeof(uint64_t), MADV_POPULATE_READ);
 }
 
 /* Many at once fill the first large page of a part, and what they leave of the last is
@@ -158,11 +164,11 @@ make_room(struct bk_fleet *fleet, const struct bk_segment *s)
             populate(parts[i].at, bytes, MADV_POPULATE_WRITE);
         }
     }
-    populate(s->records, (size_t)services * BK_RECORD_WORDS * sizeof(uint64_t),
-             MADV_POPULATE_READ);
-    populate(s->blocks,
-             (size_t)bk_segment_blocks(s) * BK_BLOCK_WORDS * sizeof(uint64_t),
-             MADV_POPULATE_READ);
+    look_ahead(s->buckets, s->bucket_count, 1);
+    look_ahead(s->names, services, BK_NAME_WORDS);
+    look_ahead(s->records, services, BK_RECORD_WORDS);
+    look_ahead(s->chains, services, 1);
+    look_ahead(s->blocks, bk_segment_blocks(s), BK_BLOCK_WORDS);
 }
 
 void

@@ -190,8 +190,8 @@ static void
 watch_holders(struct registry *r, struct watch *w)
 {
     const struct bk_leases *leases = bk_fleet_leases(r->fleet);
-    uint32_t capacity = bk_fleet_limits(r->fleet)->leases;
-    for (uint32_t i = 0; i < capacity; i++) {
+    uint32_t end = bk_leases_end(leases);
+    for (uint32_t i = 0; i < end; i++) {
         const struct bk_lease *lease = bk_leases_at(leases, i);
         uint32_t pid = lease->holder_pid;
         if (lease->kind == BK_LEASE_FREE || pid == 0 || watch_add(w, pid)) {

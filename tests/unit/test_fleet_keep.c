@@ -212,6 +212,24 @@ a_service_is_adopted_as_it_was(void **state)
     assert_false(bk_fleet_next_dirty_name(fleet, 2));
 }
 
+/* Whoever had the slot before leaves no counts behind. */
+static void
+an_adopted_service_without_counts_has_none(void **state)
+{
+    struct bk_breaker b;
+    struct bk_policy policy = policy_with("");
+    static const struct bk_stats none;
+    (void)state;
+    begin_fleet(1, 8, 4, 0);
+    report("old", BK_FAILURE, SECONDS(1));
+    uint32_t slot = bk_fleet_find(fleet, "old", 3);
+    assert_true(service("old")->stats->duration[0] > 0);
+    assert_int_equal(bk_fleet_forget(fleet, "old", 3), BK_OK);
+    bk_breaker_init(&b, &policy, 0, 0);
+    assert_int_equal(adopt(slot, "new", &b), BK_OK);
+    assert_memory_equal(service("new")->stats, &none, sizeof(none));
+}
+
 /* Where the next outcome that counts is kept after an adoption. */
 static int
 place_of_next(const struct bk_evidence *evidence)
@@ -347,6 +365,7 @@ main(void)
         cmocka_unit_test(overrides_come_back_with_their_end),
         cmocka_unit_test(a_full_fleet_restores_no_more),
         cmocka_unit_test(a_service_is_adopted_as_it_was),
+        cmocka_unit_test(an_adopted_service_without_counts_has_none),
         cmocka_unit_test(a_full_ring_goes_on_after_its_newest),
         cmocka_unit_test(what_is_not_sound_is_not_adopted),
         cmocka_unit_test(a_window_of_another_size_is_not_adopted),

@@ -266,6 +266,29 @@ find(const char *name)
     return bk_segment_find(&segment, name, strlen(name));
 }
 
+/* A record's name is looked for as the field it is, of every length. */
+static void
+the_index_leads_to_the_slot_of_a_field(void **state)
+{
+    char name[BK_NAME_SIZE] = "";
+    char full[BK_NAME_SIZE];
+    (void)state;
+    begin_fleet(BK_NAME_SIZE, 4, 4, 0);
+    map();
+    assert_false(bk_segment_leads(&segment, name, 0));
+    for (size_t len = 1; len < BK_NAME_SIZE; len++) {
+        name[len - 1] = 'a';
+        assert_false(bk_segment_leads(&segment, name, 0));
+        report(name, BK_SUCCESS, 0);
+        publish();
+        uint32_t slot = find(name);
+        assert_true(bk_segment_leads(&segment, name, slot));
+        assert_false(bk_segment_leads(&segment, name, slot + 1));
+    }
+    memset(full, 'a', sizeof(full));
+    assert_false(bk_segment_leads(&segment, full, 0));
+}
+
 static void
 the_index_follows_names(void **state)
 {
@@ -366,6 +389,7 @@ main(void)
         cmocka_unit_test(a_foreign_file_is_not_attached),
         cmocka_unit_test(a_damaged_header_is_not_attached),
         cmocka_unit_test(the_layout_has_no_overlap),
+        cmocka_unit_test(the_index_leads_to_the_slot_of_a_field),
         cmocka_unit_test(the_index_follows_names),
         cmocka_unit_test(a_damaged_index_misleads_nobody_and_is_rebuilt),
         cmocka_unit_test(images_are_updated_only_when_they_differ),
