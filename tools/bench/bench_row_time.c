@@ -112,6 +112,7 @@ restart_watched(struct bench *b, struct bench_daemon *d, struct peer *watcher,
 {
     struct player_told watched;
     struct player_told asked;
+    double after_ns;
 
     if (!peer_tell(b, watcher, "watch", WATCH_MS, NULL) ||
         !peer_tell(b, asker, "back", WATCH_MS, NULL))
@@ -126,7 +127,9 @@ restart_watched(struct bench *b, struct bench_daemon *d, struct peer *watcher,
     r->alone += watched.more[2] + watched.more[3];
     if (asked.more[0] <= 0)
         return bench_fail(b, "the asking worker did not come back", "");
-    series_add(&r->back_ns, asked.more[0] - (double)d->listening_ns);
+    /* It may have its answer before this process sees the socket. */
+    after_ns = asked.more[0] - (double)d->listening_ns;
+    series_add(&r->back_ns, after_ns > 0 ? after_ns : 0);
     return true;
 }
 
@@ -184,9 +187,11 @@ row_restart(struct bench *b)
 {
     static struct restarts r;
     struct bench_daemon *d = bench_get_daemon(b, BENCH_BIG);
+    /* The ask that the kill met waits till its deadline: no longer than the restart
+     * takes, so that it is another that finds the socket. */
     struct peer_plan plan = {.program = "worker",
                              .core = PROCESS_ANY_CORE,
-                             .args = {d != NULL ? d->dir : "", "zmq", "50"}};
+                             .args = {d != NULL ? d->dir : "", "zmq", "5"}};
     struct peer watcher = {0};
     struct peer asker = {0};
     bool is_done =

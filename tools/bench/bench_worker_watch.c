@@ -69,27 +69,35 @@ worker_play_watch(const struct player_order *order, struct player_told *told)
     return true;
 }
 
-/* back MS: asks the daemon, and tells when (CLOCK_MONOTONIC) it answered for the
- * first time after it did not; 0: it always did. */
+/* back MS: asks the daemon, and tells when (CLOCK_MONOTONIC) it answered after the
+ * longest time in which it did not; 0: it never did. An ask that took long counts
+ * as well as one that was given up. */
 bool
 worker_play_back(const struct player_order *order, struct player_told *told)
 {
     struct breaker_permit permit;
     uint64_t answers = 0;
     int64_t back_ns = 0;
-    bool was_away = false;
+    int64_t longest_ns = 0;
+    int64_t last_ns;
 
     if (!worker_choose(0))
         return player_fail(told, breaker_error_text());
     player_begin(told);
+    last_ns = told->began_ns;
     while (player_clock_ns() <
            told->began_ns + (int64_t)order->count * NS_PER_MS) {
         breaker_acquire(worker_next(), &permit);
         answers++;
-        if (permit.source != BREAKER_BY_DAEMON)
-            was_away = true;
-        else if (was_away && back_ns == 0)
-            back_ns = player_clock_ns();
+        if (permit.source == BREAKER_BY_DAEMON) {
+            int64_t now_ns = player_clock_ns();
+
+            if (now_ns - last_ns > longest_ns) {
+                longest_ns = now_ns - last_ns;
+                back_ns = now_ns;
+            }
+            last_ns = now_ns;
+        }
         player_pause_ns(PAUSE_NS);
     }
     player_end(told, answers);
