@@ -601,8 +601,9 @@ static void
 take_row(void *context, const struct bk_saved *saved)
 {
     struct wanting *w = context;
+    size_t len = strlen(w->rows);
 
-    strcat(strcat(w->rows, saved->name), " ");
+    (void)snprintf(w->rows + len, sizeof w->rows - len, "%s ", saved->name);
 }
 
 static void

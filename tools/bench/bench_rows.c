@@ -63,9 +63,10 @@ const struct bench_row bench_rows[] = {
      "the segment it left; rebuilt is what SQLite has when that is gone. Meanwhile "
      "one worker decides from shared memory without a pause, and one asks over the "
      "socket every 0.2 ms, so that on two cores the daemon starts beside them. Alone "
-     "an adoption takes 25 to 35 ms: 4 to start the program and link its libraries, 3 "
-     "to open the database, 14 to check ten thousand records and take them over, 5 to "
-     "see that the database has no others, 1 for the configuration."},
+     "an adoption takes 15 to 20 ms: 4 to start the program and link its libraries, 7 "
+     "to make room for ten thousand records, check them and take them over, 3 for "
+     "the configuration and the sockets; beside that, on another thread, 5 to open the "
+     "database and to see that it has no others."},
     {"memory", "Memory and idleness", row_memory, false,
      "Connections are libbreaker's own, each a worker that has asked once. The "
      "daemon's resident memory includes what it has touched of its segment."},
