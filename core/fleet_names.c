@@ -65,7 +65,6 @@ bk_fleet_foresee_slot(const struct bk_fleet *f, uint32_t slot)
     const struct bk_service *s = &f->services[slot];
     const struct bk_stats *stats = &f->stats[slot];
     bk_prefetch_all(s, offsetof(struct bk_service, breaker.override));
-    bk_prefetch_all(&s->stats, sizeof(*s) - offsetof(struct bk_service, stats));
     bk_prefetch_all(stats->duration, sizeof(stats->duration));
     bk_prefetch(stats->duration_us);
 }
