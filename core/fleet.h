@@ -52,10 +52,9 @@ struct bk_service {
     uint32_t policy;         /* index of its policy; see bk_fleet_policy */
     bool is_configured;      /* named by file or SET: never makes room */
     bool is_dirty;
-    bool
-        is_name_dirty; /* to be published, as what it leads to may be another */
-    bool has_evidence; /* false: all places are empty */
-    uint32_t timer_at; /* place in the heap of deadlines */
+    bool is_name_dirty; /* to be published with the record */
+    bool has_evidence;  /* false: all places are empty */
+    uint32_t timer_at;  /* place in the heap of deadlines */
     int64_t timer_ns;
     int64_t used_ns;
     struct bk_lease_heap permits;
