@@ -322,9 +322,8 @@ struct bk_kept {
     const struct bk_breaker *breaker;
     const struct bk_policy *policy;
     const struct bk_evidence *evidence; /* NULL: none */
-    const struct bk_stats
-        *stats; /* NULL: all zero, and may be filled in where the
-                                     service has them before anything else happens */
+    /* NULL: all zero. Who adopts may then fill them in where the service has them. */
+    const struct bk_stats *stats;
 };
 /* Takes a service, then its leases, over from a segment, slot for slot. It counts as
  * published unless something about it is another now; bk_fleet_touch says that it
