@@ -139,8 +139,7 @@ prefer_large_pages(const struct bk_fleet *fleet, char *at, size_t bytes)
     const char *end =
         (const char *)fleet + bk_fleet_bytes(bk_fleet_limits(fleet));
     size_t left = (size_t)(end - at);
-    size_t beyond =
-        ARENA_LARGE_PAGE - ((uintptr_t)at + bytes) % ARENA_LARGE_PAGE;
+    size_t beyond = arena_to_large(at + bytes);
     if (bytes > 2 * ARENA_LARGE_PAGE) {
         arena_prefer_large(at, bytes + beyond < left ? bytes + beyond : left);
     }

@@ -16,6 +16,12 @@ in_pages(size_t bytes)
     return round_up(bytes, (size_t)sysconf(_SC_PAGESIZE));
 }
 
+size_t
+arena_to_large(const void *at)
+{
+    return round_up((uintptr_t)at, ARENA_LARGE_PAGE) - (uintptr_t)at;
+}
+
 /* What is mapped before and behind it, to have it on a large page, goes back. */
 void *
 arena_open(size_t bytes)
@@ -26,7 +32,7 @@ arena_open(size_t bytes)
     if (map == MAP_FAILED) {
         return NULL;
     }
-    size_t before = round_up((uintptr_t)map, ARENA_LARGE_PAGE) - (uintptr_t)map;
+    size_t before = arena_to_large(map);
     if (before > 0) {
         (void)munmap(map, before);
     }

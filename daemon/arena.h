@@ -8,6 +8,8 @@
 
 #define ARENA_LARGE_PAGE ((size_t)2 << 20)
 
+/* Octets from `at` to the next large page, 0 where one begins. */
+size_t arena_to_large(const void *at);
 /* NULL: there is none. It starts on a large page. */
 void *arena_open(size_t bytes);
 void arena_close(void *arena, size_t bytes);

@@ -252,6 +252,7 @@ open_parts(struct loop *l, struct sockets *sockets, const struct rundir *dir,
     watch_holders(r, l->watch);
     registry_publish_rest(r, true);
     await_first_save(r);
+    store_check(r->store);
     return open_doors(l, sockets, dir, handed, error);
 }
 

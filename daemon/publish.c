@@ -37,6 +37,7 @@ struct publish {
     void *map;
     size_t bytes;
     int fd;            /* of the file; -1: it could not be made */
+    struct adopt old;  /* another file, whose place is taken in publish_run */
     bool is_short;     /* a block had no room */
     int64_t relief_ns; /* then: when room is asked for again */
     char boot_id[BK_BOOT_ID_SIZE];
@@ -138,7 +139,6 @@ make(struct publish *p, const struct rundir *r, const struct bk_limits *limits)
         log_line(LOG_ERROR, "workers cannot read verdicts from memory and will "
                             "ask over the socket instead");
         p->new_path[0] = '\0';
-        unlink(p->path);
         p->map = mmap(NULL, p->bytes, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (p->map == MAP_FAILED) {
@@ -165,6 +165,7 @@ free_publish(struct publish *p)
         if (p->fd >= 0) {
             close(p->fd);
         }
+        adopt_unmap(&p->old);
         free(p->late);
         free(p->is_late);
         free(p);
@@ -177,6 +178,7 @@ new_publish(const struct bk_limits *limits)
     struct publish *p = calloc(1, sizeof(*p));
     if (p != NULL) {
         p->fd = -1;
+        p->old.fd = -1;
         p->late = calloc(limits->services, sizeof(*p->late));
         p->is_late = calloc(limits->services, sizeof(*p->is_late));
     }
@@ -221,18 +223,35 @@ publish_open(const struct rundir *r, struct bk_fleet *fleet, int64_t now_ns,
         touch_rest(&p->segment, fleet, false);
         return p;
     }
-    if (!make(p, r, limits)) {
+    if (why == NULL) {
+        p->old = old;
+    } else {
         adopt_unmap(&old);
+    }
+    if (!make(p, r, limits)) {
         free_publish(p);
         return NULL;
     }
     touch_rest(&p->segment, fleet, true);
-    if (why == NULL) {
-        /* Whoever has the old file mapped must not believe it any more. */
-        atomic_store(&old.segment.header->phase, BK_SEGMENT_RETIRED);
-    }
-    adopt_unmap(&old);
     return p;
+}
+
+/* Till now a daemon that cannot start leaves the old file as it was. Whoever has it
+ * mapped must not believe it any more. */
+static void
+take_place(struct publish *p)
+{
+    if (p->new_path[0] != '\0' && rename(p->new_path, p->path) != 0) {
+        log_line(LOG_ERROR, "cannot put %s in place: %s", p->path,
+                 strerror(errno));
+    } else if (p->fd < 0) {
+        unlink(p->path);
+    }
+    p->new_path[0] = '\0';
+    if (p->old.map != NULL) {
+        atomic_store(&p->old.segment.header->phase, BK_SEGMENT_RETIRED);
+        adopt_unmap(&p->old);
+    }
 }
 
 static void
@@ -258,11 +277,7 @@ publish_run(struct publish *p, uint64_t epoch, int64_t now_ns)
     /* Pairs with the acquire in bk_segment_attach's callers: whoever sees
      * RUNNING sees all that was laid out before. */
     atomic_store_explicit(&h->phase, BK_SEGMENT_RUNNING, memory_order_release);
-    if (p->new_path[0] != '\0' && rename(p->new_path, p->path) != 0) {
-        log_line(LOG_ERROR, "cannot put %s in place: %s", p->path,
-                 strerror(errno));
-    }
-    p->new_path[0] = '\0';
+    take_place(p);
 }
 
 /* Takes room for what lies between two places of the segment, before it is used. */

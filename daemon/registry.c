@@ -117,8 +117,7 @@ prefer_large_pages(struct bk_fleet *fleet)
     bk_fleet_parts(fleet, parts);
     for (size_t i = 0; i < BK_FLEET_PARTS; i++) {
         size_t bytes = parts[i].slot_bytes * bk_fleet_limits(fleet)->services;
-        size_t ahead =
-            2 * ARENA_LARGE_PAGE - (uintptr_t)parts[i].at % ARENA_LARGE_PAGE;
+        size_t ahead = arena_to_large(parts[i].at) + ARENA_LARGE_PAGE;
         if (!parts[i].is_seldom && bytes > ahead) {
             arena_prefer_large((char *)parts[i].at + ahead, bytes - ahead);
         }
@@ -234,9 +233,9 @@ begin_epoch(struct registry *r, const struct publish_found *found,
     store_flush(r->store);
 }
 
-/* Of what was taken in, only this must be on disk before the first worker comes: the
- * numbers of this run, and generations that have leapt. All else is saved by and
- * by. */
+/* The numbers of this run are on their way. Of what was taken in, only generations that
+ * have leapt must be on disk before the first worker comes, too; all else is saved by
+ * and by. */
 static void
 save_start(struct registry *r, int64_t now_ns, const struct loading *l)
 {

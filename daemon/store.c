@@ -96,6 +96,15 @@ store_open(const char *path, struct bk_text *error)
     return NULL;
 }
 
+void
+store_check(struct store *s)
+{
+    (void)pthread_mutex_lock(&s->mutex);
+    s->wants_check = true;
+    (void)pthread_mutex_unlock(&s->mutex);
+    store_wake(s->wake_fd);
+}
+
 static bool
 has_ended(struct store *s)
 {

@@ -36,9 +36,8 @@ struct store_meta {
 };
 
 /* Starts the thread, which opens the file (making directories 0700 and the file 0600),
- * sets a corrupt one aside with one logged line and starts a new one, migrates, and
- * looks through all of it once it has saved something. NULL with one sentence in
- * `error` when the thread cannot be had. */
+ * sets a corrupt one aside with one logged line and starts a new one, and migrates. NULL
+ * with one sentence in `error` when the thread cannot be had. */
 struct store *store_open(const char *path, struct bk_text *error);
 /* Waits until the file is open. False with one sentence when the path cannot be
  * used at all, or the file was written by a newer version: only closing is left. */
@@ -47,6 +46,9 @@ bool store_await_open(struct store *s, struct bk_text *error);
 bool store_load(struct store *s, int64_t wall_ms,
                 const struct store_reader *reader, struct store_meta *meta,
                 struct bk_text *error);
+/* Nobody waits for the disk as who starts does: when there is time, the thread looks
+ * through all of the file, once. */
+void store_check(struct store *s);
 /* Lets the thread finish what is queued, at most `deadline_ms`, then closes. */
 void store_close(struct store **s, int64_t deadline_ms);
 

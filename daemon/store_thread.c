@@ -87,6 +87,7 @@ take(struct store *s)
     (void)pthread_mutex_lock(&s->mutex);
     store_box_merge(&s->spare, &s->handed);
     is_stopping = s->is_stopping;
+    s->may_look = s->wants_check;
     (void)pthread_mutex_unlock(&s->mutex);
     if (store_box_count(&s->spare) > 0)
         s->has_untried = true;
@@ -264,16 +265,15 @@ try_to_write(struct store *s)
 
 /* A damage that reading everything did not meet: what the file should hold is put
  * again, and goes into a new one when it comes: an empty one would be in its place
- * till then. After the first commit, so that nobody waits for it at the
- * start. */
+ * till then. */
 static void
 look_through(struct store *s)
 {
     char words[160];
     struct bk_text error;
 
-    if (s->is_looked_through || s->file.db == NULL || s->is_damaged ||
-        s->retry_ns != 0)
+    if (!s->may_look || s->is_looked_through || s->file.db == NULL ||
+        s->is_damaged || s->retry_ns != 0)
         return;
     bk_text_init(&error, words, sizeof words);
     s->is_looked_through = true;
@@ -373,11 +373,10 @@ store_thread_run(void *store)
         sleep_until(s, store_copy_is_running(&s->copy) ? 0 : due_ns(s));
         is_stopping = take(s);
         if (due_ns(s) <= clock_mono_ns() ||
-            (is_stopping && store_box_count(&s->work) > 0)) {
+            (is_stopping && store_box_count(&s->work) > 0))
             try_to_write(s);
-            if (!is_stopping)
-                look_through(s);
-        }
+        if (!is_stopping)
+            look_through(s);
         while (has_room_for_history(s) && store_box_take_ask(&s->work, &ask))
             answer(s, &ask);
         if (store_copy_is_running(&s->copy))

@@ -51,6 +51,7 @@ struct store {
     struct store_stats stats;
     enum store_start start;
     pthread_cond_t started; /* start is another */
+    bool wants_check;
     bool is_stopping;
     bool has_ended;
 
@@ -63,10 +64,11 @@ struct store {
     /* The thread's; from its start to the first job the loop's, for loading. */
     struct store_file file;
     struct store_roll roll;
-    char refusal[STORE_WORDS_SIZE]; /* STORE_REFUSED: one sentence */
+    char refusal[1024]; /* STORE_REFUSED: one sentence */
     struct store_copy copy;
     struct store_box work;  /* taken, not written yet */
     struct store_box spare; /* empty between two turns */
+    bool may_look;          /* wants_check, as it was seen last */
     bool is_looked_through; /* the file, since it was opened */
     bool is_damaged;        /* the file may not be written to any more */
     char damage[160];       /* is_damaged: in SQLite's words */

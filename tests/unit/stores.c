@@ -92,7 +92,7 @@ take_forgotten(void *context, const char *name, uint64_t generation)
 }
 
 void
-stores_load(struct stores *t, int64_t wall_ms)
+stores_load_only(struct stores *t, int64_t wall_ms)
 {
     const struct store_reader reader = {
         .context = t,
@@ -108,6 +108,13 @@ stores_load(struct stores *t, int64_t wall_ms)
     bk_text_init(&error, t->error, sizeof t->error);
     if (!store_load(t->store, wall_ms, &reader, &t->meta, &error))
         fail_msg("not loaded: %s", t->error);
+}
+
+void
+stores_load(struct stores *t, int64_t wall_ms)
+{
+    stores_load_only(t, wall_ms);
+    store_check(t->store);
 }
 
 void

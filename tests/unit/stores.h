@@ -38,7 +38,9 @@ int stores_end(void **state);
 
 bool stores_open(struct stores *t);      /* the sentence in `error` */
 void stores_must_open(struct stores *t); /* and load, from WALL */
+/* Loads; then lets the thread look through the file, or does not. */
 void stores_load(struct stores *t, int64_t wall_ms);
+void stores_load_only(struct stores *t, int64_t wall_ms);
 void stores_close(struct stores *t);
 /* Close, open, load from `wall_ms`. */
 void stores_again(struct stores *t, int64_t wall_ms);

@@ -181,14 +181,40 @@ test_other_limits_mean_another_file(void **state)
     struct publish *p = publish_open(&dir, f, now_ns, &found);
     assert_true(found.is_adopted);
     assert_int_equal(bk_fleet_count(f), 2);
-    assert_int_equal(atomic_load(&old->phase), BK_SEGMENT_RETIRED);
     publish_sync(p, f, NULL, NULL);
     publish_rest(p, f, true);
+    assert_int_equal(inode(), before);
+    assert_int_not_equal(atomic_load(&old->phase), BK_SEGMENT_RETIRED);
     publish_run(p, 8, now_ns);
     assert_int_not_equal(inode(), before);
+    assert_int_equal(atomic_load(&old->phase), BK_SEGMENT_RETIRED);
     publish_close(&p);
     munmap(old, sizeof(*old));
     close(fd);
+    free(f);
+}
+
+/* A daemon that would have made another file and then could not start. */
+static void
+test_who_does_not_start_leaves_all_as_it_was(void **state)
+{
+    int64_t now_ns = clock_boot_ns();
+    struct bk_limits larger = small;
+    struct publish_found found;
+    (void)state;
+    live_once(now_ns);
+    ino_t before = inode();
+    larger.services = 64;
+    struct bk_fleet *f = make_fleet(&larger);
+    struct publish *p = publish_open(&dir, f, now_ns, &found);
+    publish_close(&p);
+    free(f);
+    assert_int_equal(inode(), before);
+    f = make_fleet(&small);
+    p = publish_open(&dir, f, now_ns, &found);
+    assert_true(found.is_adopted);
+    assert_int_equal(inode(), before);
+    publish_close(&p);
     free(f);
 }
 
@@ -327,6 +353,9 @@ main(void)
                                         make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_other_limits_mean_another_file,
                                         make_base, remove_base),
+        cmocka_unit_test_setup_teardown(
+            test_who_does_not_start_leaves_all_as_it_was, make_base,
+            remove_base),
         cmocka_unit_test_setup_teardown(
             test_what_cannot_be_believed_is_replaced, make_base, remove_base),
         cmocka_unit_test_setup_teardown(test_the_file_has_its_mode, make_base,
