@@ -359,7 +359,8 @@ ring_tell(struct breaker *b, const struct told *item)
             return true;
         }
     }
-    ring_await(b, clock_mono_ns() + TAKE_UP_NS);
+    if (!b->tells_later)
+        ring_await(b, clock_mono_ns() + TAKE_UP_NS);
     note_sent(lane);
     return false;
 }
@@ -372,7 +373,7 @@ ring_await(struct breaker *b, int64_t end_ns)
     if (lane == NULL || !lane->is_new || lane->head == 0)
         return; /* nothing in it that could be overtaken */
     lane->is_new = false;
-    if (b->tells_later || lane->ring == NULL)
+    if (lane->ring == NULL)
         return;
     while (sleeps(lane) && !is_let_go(lane) && clock_mono_ns() < end_ns &&
            bk_ring_room(lane->ring, lane->head) + lane->head == BK_RING_CELLS)

@@ -33,13 +33,14 @@ class FullTable(harness.SharedDaemonCase):
         return times, frames[2].decode()
 
     def test_status_of_all_does_not_hold_up_decisions(self):
-        worst, total = 0.0, 0.0
+        worst, total, made = 0.0, 0.0, 0
         for _ in range(5):
             times, answer = self.pings_during("STATUS")
             services = json.loads(answer[3:])["services"]
             self.assertEqual(sorted(s["name"] for s in services), self.names)
             worst, total = max(worst, *times), total + sum(times)
-            self.assertGreater(len(times), 1, "no decision was made meanwhile")
+            made += len(times) - 1  # the last may have come behind the answer
+        self.assertGreater(made, 0, "no decision was made meanwhile")
         print(f"worst PING {worst * 1000:.1f} ms, "
               f"a STATUS {total * 200:.1f} ms", flush=True)
         self.assertLess(worst, max(0.1, total / 5 / 2))

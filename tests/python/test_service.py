@@ -590,6 +590,26 @@ def test_after_close_every_call_is_let_through(fleet, br):
     br.close()
 
 
+def test_close_frees_nothing_that_a_waiting_question_uses(fleet, br, monkeypatch):
+    handle = br._handle
+    done = []
+    free = handle.lib.close
+    monkeypatch.setattr(handle.lib, "close",
+                        lambda at: (done.append("freed"), free(at)))
+    go = threading.Event()
+    handle.submit(int).result()
+    for _ in range(8):  # more than there are threads, and none of them asks
+        handle._pool.submit(go.wait)
+    last = handle.submit(done.append, "asked")
+    closing = threading.Thread(target=br.close)
+    closing.start()
+    time.sleep(0.1)
+    go.set()
+    last.result(10)
+    closing.join()
+    assert done == ["asked", "freed"]
+
+
 def test_the_numbers_of_a_process(fleet, br):
     service = fleet.is_known(br, "llm")
     before = br.stats()["by_memory"]

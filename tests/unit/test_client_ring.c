@@ -439,6 +439,44 @@ its_descriptor_closed_behind_its_back(void **state)
     assert_told(s, 120);
 }
 
+static void *
+go_on_soon(void *pid)
+{
+    sleep_ms(200);
+    kill(*(pid_t *)pid, SIGCONT);
+    return NULL;
+}
+
+/* Also where nobody ever waits to tell something: who asks waits anyway. The daemon
+ * finds the new ring and the question at once. */
+static void
+a_new_ring_is_read_before_the_next_question(void **state)
+{
+    struct stage *s = *state;
+    struct breaker_options options = BREAKER_OPTIONS_INIT;
+    struct breaker_permit permit;
+    struct breaker *b;
+    pthread_t thread;
+    pid_t pid = live_pid();
+
+    options.dir = s->dir;
+    options.mode = BREAKER_MODE_AUTO;
+    options.deadline_ms = 5000;
+    options.flags = BREAKER_TELL_LATER;
+    b = breaker_open(&options);
+    assert_non_null(b);
+    assert_int_equal(breaker_acquire_name(b, "slow", &permit), BREAKER_ALLOWED);
+    assert_true(permit.id != 0); /* one at a time */
+    kill(pid, SIGSTOP);
+    assert_int_equal(breaker_report(&permit, BREAKER_SUCCESS, 1000),
+                     BREAKER_DONE);
+    assert_int_equal(pthread_create(&thread, NULL, go_on_soon, &pid), 0);
+    assert_int_equal(breaker_acquire_name(b, "slow", &permit), BREAKER_ALLOWED);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    breaker_release(&permit);
+    breaker_close(&b);
+}
+
 /* ---- the daemon goes ---- */
 
 /* It has published what it counted so far, as it does before it answers a report, and
@@ -537,6 +575,8 @@ main(void)
                                         live_up, live_down),
         cmocka_unit_test_setup_teardown(its_descriptor_closed_behind_its_back,
                                         live_up, live_down),
+        cmocka_unit_test_setup_teardown(
+            a_new_ring_is_read_before_the_next_question, live_up, live_down),
         cmocka_unit_test_setup_teardown(
             what_a_killed_daemon_left_goes_to_the_next, live_up, live_down),
         cmocka_unit_test_setup_teardown(

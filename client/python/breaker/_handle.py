@@ -51,7 +51,7 @@ class Handle:
         self.lib: Any = None
         self._pool: Optional[ThreadPoolExecutor] = None
         self._lock = threading.Lock()
-        self._asking = 0  # functions that may wait, under way
+        self._asking = 0  # functions that may wait, under way or about to be
         self._is_sending = False
         self._has_queued = False
         self._send_again = 0.0
@@ -83,8 +83,11 @@ class Handle:
         try:
             return function(*args)
         finally:
-            with self._lock:
-                self._asking -= 1
+            self._leave()
+
+    def _leave(self, _: object = None) -> None:
+        with self._lock:
+            self._asking -= 1
 
     def submit(self, function: Callable[..., Any], *args: Any) -> "Future[Any]":
         """The same in a thread; in this one when the interpreter ends, which has none."""
@@ -99,7 +102,11 @@ class Handle:
         with self._lock:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(_THREADS, "breaker")
-            return self._pool.submit(self.ask, function, *args)
+            future = self._pool.submit(function, *args)
+            # Counted before a thread takes it up: close() must not free what it uses.
+            self._asking += 1
+        future.add_done_callback(self._leave)
+        return future
 
     def send_queued(self) -> None:
         """A report said it lies here: a thread sends it."""
