@@ -63,7 +63,7 @@ const struct bench_row bench_rows[] = {
      "the segment it left; rebuilt is what SQLite has when that is gone. Meanwhile "
      "one worker decides from shared memory without a pause, and one asks over the "
      "socket every 0.2 ms, so that on two cores the daemon starts beside them. Alone "
-     "an adoption takes 15 to 20 ms: 4 to start the program and link its libraries, 7 "
+     "an adoption takes 15 to 29 ms: 4 to start the program and link its libraries, 7 "
      "to make room for ten thousand records, check them and take them over, 3 for "
      "the configuration and the sockets; beside that, on another thread, 5 to open the "
      "database and to see that it has no others."},
