@@ -280,3 +280,25 @@ stores_sql(const struct stores *t, const char *sql)
         fail_msg("%s: %s", sql, why);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
+
+void
+stores_write(const char *path, const void *octets, size_t len)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_int_equal(fwrite(octets, 1, len, f), len);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The damaged file has another name, and a new one works. */
+void
+stores_assert_set_aside(struct stores *t, int asides)
+{
+    struct bk_saved row = stores_service("new", 1);
+
+    assert_int_equal(stores_count_files(t, "b.db.corrupt-2"), asides);
+    stores_await(t, store_put_service(t->store, &row, WALL));
+    stores_again(t, WALL);
+    assert_non_null(stores_find(t, "new"));
+}

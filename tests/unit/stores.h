@@ -57,6 +57,10 @@ const struct bk_saved *stores_find(const struct stores *t, const char *name);
 int stores_count_files(const struct stores *t, const char *part);
 /* Removes what was set aside; true when there was something. */
 bool stores_drop_asides(const struct stores *t);
+/* So many files are set aside, and a new one works. */
+void stores_assert_set_aside(struct stores *t, int asides);
+/* Replaces a file. */
+void stores_write(const char *path, const void *octets, size_t len);
 /* Runs SQL on the closed file, by a connection of the test's own. */
 void stores_sql(const struct stores *t, const char *sql);
 

@@ -2,9 +2,7 @@
  *
  * The store as the loop uses it, on real files. */
 #include "stores.h"
-#include <jansson.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -352,165 +350,6 @@ forgotten_names_are_bounded(void **state)
     assert_int_equal(strncmp(t->forgotten, "n100:100 n101:101 ", 18), 0);
 }
 
-static void
-ask(struct stores *t, const char *service, uint64_t limit)
-{
-    int before = t->histories;
-
-    (void)store_ask_history(t->store, service, limit, 0, 4711);
-    store_flush(t->store);
-    for (int i = 0; i < WAIT_MS / 100 && t->histories == before; i++)
-        (void)stores_listen(t, 100);
-    assert_int_equal(t->histories, before + 1);
-    assert_int_equal(t->history.ticket, 4711);
-}
-
-static void
-history_is_told_newest_last(void **state)
-{
-    struct stores *t = *state;
-    struct bk_past event = stores_event("a", 1);
-
-    stores_must_open(t);
-    ask(t, NULL, 10);
-    assert_string_equal(t->history.json, "{\"history\":[]}");
-    (void)store_put_event(t->store, &event);
-    event = stores_event("b", 2);
-    event.from = BK_OPEN;
-    event.to = BK_CLOSED;
-    event.mode = BK_BYPASS;
-    event.cause = BK_CAUSE_OPERATOR;
-    strcpy(event.actor, "0:0:1");
-    strcpy(event.text, "it \"works\"\n\xff");
-    (void)store_put_event(t->store, &event);
-    /* Asked in the same batch, answered after it. */
-    ask(t, NULL, 10);
-    assert_string_equal(
-        t->history.json,
-        "{\"history\":["
-        "{\"seq\":1,\"at\":\"2026-11-22T07:12:45.124Z\",\"service\":\"a\","
-        "\"from\":\"closed\",\"to\":\"open\",\"mode\":\"auto\","
-        "\"reason\":\"consecutive_failures\",\"generation\":1,"
-        "\"actor\":\"-\",\"text\":\"\"},"
-        "{\"seq\":2,\"at\":\"2026-11-22T07:12:45.125Z\",\"service\":\"b\","
-        "\"from\":\"open\",\"to\":\"closed\",\"mode\":\"bypass\","
-        "\"reason\":\"operator\",\"generation\":2,"
-        "\"actor\":\"0:0:1\",\"text\":\"it \\\"works\\\"\\n\xef\xbf\xbd\"}]}");
-    assert_int_equal(strlen(t->history.json), t->history.json_len);
-    ask(t, "a", 10);
-    assert_non_null(strstr(t->history.json, "\"seq\":1,"));
-    assert_null(strstr(t->history.json, "\"seq\":2,"));
-    ask(t, NULL, 1);
-    assert_null(strstr(t->history.json, "\"seq\":1,"));
-    assert_non_null(strstr(t->history.json, "\"seq\":2,"));
-    ask(t, "nobody", 10);
-    assert_string_equal(t->history.json, "{\"history\":[]}");
-    stores_again(t, WALL);
-    assert_int_equal(t->meta.last_seq, 2);
-}
-
-/* First and last "seq" of the answer, and their number. */
-static size_t
-span_of(const struct stores *t, long long *first, long long *last)
-{
-    json_t *root = json_loads(t->history.json, 0, NULL);
-    json_t *rows = json_object_get(root, "history");
-    size_t count = json_array_size(rows);
-
-    assert_true(json_is_array(rows));
-    if (count > 0) {
-        *first =
-            json_integer_value(json_object_get(json_array_get(rows, 0), "seq"));
-        *last = json_integer_value(
-            json_object_get(json_array_get(rows, count - 1), "seq"));
-    }
-    json_decref(root);
-    return count;
-}
-
-static void
-history_is_trimmed(void **state)
-{
-    struct stores *t = *state;
-    const uint64_t end = 100000 + 6000;
-    long long first;
-    long long last;
-
-    stores_must_open(t);
-    for (uint64_t seq = 1; seq <= end; seq++) {
-        struct bk_past event = stores_event("a", seq);
-        uint64_t job = store_put_event(t->store, &event);
-
-        if (seq % 5000 == 0 || seq == end)
-            stores_await(t, job);
-    }
-    ask(t, "a", 1000000);
-    assert_int_equal(span_of(t, &first, &last), 10000);
-    assert_int_equal(first, end - 9999);
-    assert_int_equal(last, end);
-    stores_close(t);
-    stores_sql(t, "CREATE TEMP TABLE t (x CHECK (x)); INSERT INTO t"
-                  " SELECT count(*) = 100000 AND min(seq) = 6001 FROM history");
-}
-
-/* More than fit before the thread ever runs: the oldest make room and are
- * counted. */
-static void
-too_many_events_are_counted(void **state)
-{
-    struct stores *t = *state;
-    struct store_stats stats;
-    long long first;
-    long long last;
-    uint64_t job = 0;
-
-    stores_must_open(t);
-    for (uint64_t seq = 1; seq <= 10007; seq++) {
-        struct bk_past event = stores_event("a", seq);
-
-        job = store_put_event(t->store, &event);
-    }
-    stores_await(t, job);
-    store_stats(t->store, &stats);
-    assert_int_equal(stats.dropped_events, 7);
-    ask(t, NULL, 20000);
-    assert_int_equal(span_of(t, &first, &last), 10000);
-    assert_int_equal(first, 8);
-    assert_int_equal(last, 10007);
-}
-
-static void
-every_question_is_answered(void **state)
-{
-    struct stores *t = *state;
-    struct store_done done;
-    int answered = 0;
-    int refused = 0;
-
-    stores_must_open(t);
-    for (uint64_t i = 0; i < 3000; i++)
-        (void)store_ask_history(t->store, "a", 5, 0, i);
-    store_flush(t->store);
-    for (int i = 0; i < WAIT_MS / 10 && answered + refused < 3000; i++) {
-        while (store_next(t->store, &done)) {
-            assert_int_equal(done.kind, STORE_ANSWER);
-            if (done.json == NULL) {
-                assert_string_equal(done.text, "too many questions at once");
-                refused++;
-            } else {
-                answered++;
-            }
-            free(done.json);
-        }
-        usleep(10000);
-    }
-    assert_int_equal(answered, 1024);
-    assert_int_equal(refused, 3000 - 1024);
-    /* And afterwards there is room again. */
-    ask(t, NULL, 1);
-    assert_non_null(t->history.json);
-}
-
 static long
 wal_octets(const struct stores *t)
 {
@@ -579,94 +418,6 @@ a_close_saves_what_waits(void **state)
     assert_string_equal(t->services[0].name, "late");
 }
 
-/* ---- rows that are not wanted ---- */
-
-struct wanting {
-    struct stores *t;
-    const char *name; /* the one that is wanted */
-    char rows[64];    /* "name " of each that came */
-    int asked;
-};
-
-static bool
-is_wanted(void *context, const char *name)
-{
-    struct wanting *w = context;
-
-    w->asked++;
-    return strcmp(name, w->name) == 0;
-}
-
-static void
-take_row(void *context, const struct bk_saved *saved)
-{
-    struct wanting *w = context;
-    size_t len = strlen(w->rows);
-
-    (void)snprintf(w->rows + len, sizeof w->rows - len, "%s ", saved->name);
-}
-
-static void
-load_wanted(struct wanting *w, const char *name)
-{
-    const struct store_reader reader = {
-        .context = w, .wants = is_wanted, .service = take_row};
-    struct bk_text error;
-
-    w->name = name;
-    w->rows[0] = '\0';
-    stores_close(w->t);
-    if (!stores_open(w->t))
-        fail_msg("not opened: %s", w->t->error);
-    bk_text_init(&error, w->t->error, sizeof w->t->error);
-    if (!store_load(w->t->store, WALL, &reader, &w->t->meta, &error))
-        fail_msg("not loaded: %s", w->t->error);
-}
-
-static void
-only_what_is_wanted_is_loaded(void **state)
-{
-    struct wanting w = {.t = *state};
-    uint64_t job = 0;
-
-    stores_must_open(w.t);
-    for (char name[] = "a"; name[0] <= 'c'; name[0]++) {
-        struct bk_saved row = stores_service(name, 1);
-
-        job = store_put_service(w.t->store, &row, WALL);
-    }
-    stores_await(w.t, job);
-    load_wanted(&w, "");
-    assert_string_equal(w.rows, "");
-    assert_int_equal(w.asked, 3);
-    load_wanted(&w, "c");
-    assert_string_equal(w.rows, "c ");
-    /* Nothing of an earlier start is remembered. */
-    stores_await(w.t, store_put_forgotten(w.t->store, "c", 1));
-    load_wanted(&w, "c");
-    assert_string_equal(w.rows, "");
-}
-
-/* Such a name says nothing of the others. */
-static void
-a_row_with_an_odd_name_hides_none(void **state)
-{
-    struct wanting w = {.t = *state};
-    struct bk_saved row = stores_service("b", 1);
-
-    stores_must_open(w.t);
-    stores_await(w.t, store_put_service(w.t->store, &row, WALL));
-    stores_close(w.t);
-    stores_sql(w.t, "INSERT INTO services SELECT 'a b', state, reason,"
-                    " generation, failed_rounds, open_until_ms, hold_until_ms,"
-                    " override_mode, override_until_ms, override_reason,"
-                    " override_actor, counters, saved_ms, stats, leaps"
-                    " FROM services");
-    stores_must_open(w.t);
-    load_wanted(&w, "b");
-    assert_string_equal(w.rows, "b ");
-}
-
 static void
 names_of_sqlite_are_names_of_files(void **state)
 {
@@ -706,15 +457,9 @@ main(void)
         TEST(saves_of_one_service_fold),
         TEST(forgetting_and_coming_back_keep_their_order),
         TEST(forgotten_names_are_bounded),
-        TEST(history_is_told_newest_last),
-        TEST(history_is_trimmed),
-        TEST(too_many_events_are_counted),
-        TEST(every_question_is_answered),
         TEST(the_log_file_stays_small),
         TEST(putting_never_waits_for_the_disk),
         TEST(a_close_saves_what_waits),
-        TEST(only_what_is_wanted_is_loaded),
-        TEST(a_row_with_an_odd_name_hides_none),
         TEST(names_of_sqlite_are_names_of_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
