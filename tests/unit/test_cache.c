@@ -1,136 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The last good answer: what is found, for how long, what a file that is full,
- * damaged, locked or somebody else's does to it. */
+ * The last good answer: what is found, for how long, and what makes room. */
 #define _GNU_SOURCE
-#include "breaker/cache.h"
-#include "unit.h"
-#include <errno.h>
-#include <pthread.h>
-#include <sqlite3.h>
-#include <stdbool.h>
+#include "caches.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
-
-#define KEY "gpt-4: what is the time?"
-#define ANSWER "late"
-
-/* A place of the test's own, and what the cache said. */
-struct stage {
-    char dir[64];
-    char path[96];
-    unsigned warnings;
-    char warning[512];
-};
-
-static void
-hear(void *context, enum breaker_log_level level, const char *sentence)
-{
-    struct stage *s = context;
-
-    assert_int_equal(level, BREAKER_LOG_WARNING);
-    s->warnings++;
-    (void)snprintf(s->warning, sizeof s->warning, "%s", sentence);
-}
-
-static int
-stage_open(void **state)
-{
-    struct stage *s = calloc(1, sizeof *s);
-
-    assert_non_null(s);
-    (void)snprintf(s->dir, sizeof s->dir, "/tmp/breaker-cache-XXXXXX");
-    assert_non_null(mkdtemp(s->dir));
-    (void)snprintf(s->path, sizeof s->path, "%s/answers", s->dir);
-    *state = s;
-    return 0;
-}
-
-static int
-stage_close(void **state)
-{
-    static const char *const ends[] = {"", "-wal", "-shm", ".damaged"};
-    struct stage *s = *state;
-    char name[128];
-
-    for (size_t i = 0; i < COUNT_OF(ends); i++) {
-        (void)snprintf(name, sizeof name, "%s%s", s->path, ends[i]);
-        (void)unlink(name);
-    }
-    (void)rmdir(s->dir);
-    free(s);
-    return 0;
-}
-
-static struct breaker_cache_options
-options_of(struct stage *s)
-{
-    struct breaker_cache_options o = BREAKER_CACHE_OPTIONS_INIT;
-
-    o.log = hear;
-    o.log_context = s;
-    return o;
-}
-
-static struct breaker_cache *
-open_with(const struct stage *s, const struct breaker_cache_options *o)
-{
-    struct breaker_cache *c = breaker_cache_open(s->path, o);
-
-    assert_non_null(c);
-    return c;
-}
-
-static struct breaker_cache *
-open_cache(struct stage *s)
-{
-    struct breaker_cache_options o = options_of(s);
-
-    return open_with(s, &o);
-}
-
-static void
-put(struct breaker_cache *c, const char *key, const char *answer,
-    uint64_t fresh_ms)
-{
-    assert_int_equal(breaker_cache_put(c, key, strlen(key), answer,
-                                       strlen(answer), fresh_ms),
-                     0);
-}
-
-static int
-get(struct breaker_cache *c, const char *key, uint64_t max_stale_ms,
-    struct breaker_cache_answer *answer)
-{
-    return breaker_cache_get(c, key, strlen(key), max_stale_ms, answer);
-}
-
-/* Asserts that the key has this answer (NULL: none). */
-static void
-expect(struct breaker_cache *c, const char *key, const char *answer)
-{
-    struct breaker_cache_answer found;
-
-    assert_int_equal(get(c, key, BREAKER_CACHE_ANY, &found), answer != NULL);
-    if (answer != NULL)
-        assert_string_equal(found.data, answer);
-    else
-        assert_null(found.data);
-    breaker_cache_answer_free(&found);
-}
-
-static struct breaker_cache_stats
-stats_of(struct breaker_cache *c)
-{
-    struct breaker_cache_stats stats = BREAKER_CACHE_STATS_INIT;
-
-    assert_int_equal(breaker_cache_stats(c, &stats), 0);
-    return stats;
-}
 
 static void
 sleep_ms(long ms)
@@ -138,17 +14,6 @@ sleep_ms(long ms)
     struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
 
     (void)nanosleep(&t, NULL);
-}
-
-static void
-sql(const struct stage *s, const char *text)
-{
-    sqlite3 *db;
-
-    assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_busy_timeout(db, 1000), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, text, NULL, NULL, NULL), SQLITE_OK);
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
 
 static void
@@ -314,180 +179,6 @@ octets_are_bounded(void **state)
 }
 
 static void
-processes_share_it(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_cache *c = open_cache(s);
-    int status = -1;
-    pid_t child;
-
-    put(c, KEY, ANSWER, 0);
-    child = fork();
-    if (child == 0) {
-        struct breaker_cache_answer found;
-        bool is_good = get(c, KEY, BREAKER_CACHE_ANY, &found) == 1 &&
-                       breaker_cache_put(c, "child", 5, "of mine", 7, 0) == 0;
-
-        breaker_cache_answer_free(&found);
-        _exit(is_good ? 0 : 1);
-    }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
-    expect(c, "child", "of mine");
-    put(c, KEY, "on", 0);
-    expect(c, KEY, "on");
-    breaker_cache_close(&c);
-    c = open_cache(s);
-    expect(c, KEY, "on");
-    breaker_cache_close(&c);
-    assert_int_equal(s->warnings, 0);
-}
-
-/* A transaction that another process does not end. */
-static void
-nobody_waits_long_for_another_process(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_cache *c = open_cache(s);
-    struct timespec before;
-    struct timespec after;
-    sqlite3 *db;
-    int64_t took;
-
-    put(c, KEY, ANSWER, 0);
-    assert_int_equal(sqlite3_open(s->path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL),
-                     SQLITE_OK);
-    (void)clock_gettime(CLOCK_MONOTONIC, &before);
-    assert_int_equal(breaker_cache_put(c, KEY, strlen(KEY), "new", 3, 0),
-                     BREAKER_ERROR_UNAVAILABLE);
-    (void)clock_gettime(CLOCK_MONOTONIC, &after);
-    took =
-        SECONDS(after.tv_sec - before.tv_sec) + after.tv_nsec - before.tv_nsec;
-    assert_in_range(took, MS(30), MS(1000));
-    expect(c, KEY, ANSWER); /* readers do not wait at all */
-    assert_int_equal(sqlite3_close(db), SQLITE_OK);
-    put(c, KEY, "new", 0);
-    expect(c, KEY, "new");
-    assert_int_equal(s->warnings, 0);
-    breaker_cache_close(&c);
-}
-
-static void
-overwrite(const char *path, const char *text, size_t len)
-{
-    FILE *f = fopen(path, "w");
-
-    assert_non_null(f);
-    assert_int_equal(fwrite(text, 1, len, f), len);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void
-a_damaged_file_is_set_aside(void **state)
-{
-    struct stage *s = *state;
-    char rubbish[8192];
-    char aside[128];
-    struct breaker_cache *c;
-
-    memset(rubbish, 'x', sizeof rubbish);
-    overwrite(s->path, rubbish, sizeof rubbish);
-    c = open_cache(s);
-    put(c, KEY, ANSWER, 0);
-    expect(c, KEY, ANSWER);
-    assert_int_equal(s->warnings, 1);
-    assert_non_null(strstr(s->warning, "damaged"));
-    assert_int_equal(stats_of(c).set_aside, 1);
-    (void)snprintf(aside, sizeof aside, "%s.damaged", s->path);
-    assert_int_equal(access(aside, R_OK), 0);
-    breaker_cache_close(&c);
-}
-
-static void
-damage_under_way_is_survived(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_cache *c = open_cache(s);
-    char rubbish[65536];
-    FILE *f;
-
-    put(c, KEY, ANSWER, 0);
-    breaker_cache_close(&c); /* everything is in the file itself now */
-    c = open_cache(s);
-    f = fopen(s->path, "r+");
-    assert_non_null(f);
-    memset(rubbish, 'x', sizeof rubbish);
-    (void)fseek(f, 4096, SEEK_SET);
-    assert_int_equal(fwrite(rubbish, 1, sizeof rubbish, f), sizeof rubbish);
-    assert_int_equal(fclose(f), 0);
-    for (int i = 0; i < 3; i++)
-        (void)breaker_cache_put(c, KEY, strlen(KEY), ANSWER, 4, 0);
-    expect(c, KEY, ANSWER);
-    assert_int_equal(stats_of(c).set_aside, 1);
-    breaker_cache_close(&c);
-}
-
-static void
-somebody_elses_file_is_left_alone(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_cache *c;
-
-    sql(s, "CREATE TABLE theirs (a); INSERT INTO theirs VALUES (1);");
-    c = open_cache(s);
-    assert_int_equal(breaker_cache_put(c, KEY, strlen(KEY), ANSWER, 4, 0),
-                     BREAKER_ERROR_UNAVAILABLE);
-    expect(c, KEY, NULL);
-    assert_int_equal(s->warnings, 1);
-    assert_non_null(strstr(s->warning, "not a cache"));
-    breaker_cache_close(&c);
-    sql(s, "DELETE FROM theirs WHERE a = 1");
-}
-
-static void
-a_cache_that_cannot_be_used_is_empty(void **state)
-{
-    struct stage *s = *state;
-    struct breaker_cache_options o = options_of(s);
-    struct breaker_cache *c;
-    struct breaker_cache_stats stats = BREAKER_CACHE_STATS_INIT;
-
-    c = breaker_cache_open("/nonexistent/answers", &o);
-    assert_non_null(c);
-    for (int i = 0; i < 5; i++) {
-        errno = 77;
-        assert_int_equal(breaker_cache_put(c, KEY, strlen(KEY), ANSWER, 4, 0),
-                         BREAKER_ERROR_UNAVAILABLE);
-        assert_int_equal(errno, 77);
-        expect(c, KEY, NULL);
-    }
-    assert_int_equal(breaker_cache_stats(c, &stats), BREAKER_ERROR_UNAVAILABLE);
-    assert_int_equal(s->warnings, 1);
-    breaker_cache_close(&c);
-    expect(NULL, KEY, NULL);
-    assert_int_equal(breaker_cache_put(NULL, KEY, 1, ANSWER, 1, 0),
-                     BREAKER_ERROR_UNAVAILABLE);
-    breaker_cache_close(NULL);
-}
-
-static void
-a_new_file_is_its_owners_alone(void **state)
-{
-    struct stage *s = *state;
-    mode_t old = umask(0);
-    struct breaker_cache *c = open_cache(s);
-    struct stat about;
-
-    (void)umask(old);
-    put(c, KEY, ANSWER, 0);
-    assert_int_equal(stat(s->path, &about), 0);
-    assert_int_equal(about.st_mode & 0777, 0600);
-    breaker_cache_close(&c);
-}
-
-static void
 bad_arguments_are_refused(void **state)
 {
     struct stage *s = *state;
@@ -554,47 +245,6 @@ it_stands_in_for_errors_only(void **state)
     breaker_cache_close(&c);
 }
 
-#define THREADS 4
-#define ROUNDS 50
-
-static void *
-use(void *context)
-{
-    struct breaker_cache *c = context;
-    char key[32];
-
-    for (int i = 0; i < ROUNDS; i++) {
-        struct breaker_cache_answer found;
-
-        (void)snprintf(key, sizeof key, "key %d", i % 7);
-        (void)breaker_cache_put(c, key, strlen(key), key, strlen(key), 1000);
-        if (get(c, key, BREAKER_CACHE_ANY, &found) == 1 &&
-            strcmp(found.data, key) != 0)
-            return context; /* a foreign answer */
-        breaker_cache_answer_free(&found);
-    }
-    return NULL;
-}
-
-static void
-threads_share_it(void **state)
-{
-    struct breaker_cache *c = open_cache(*state);
-    pthread_t threads[THREADS];
-
-    for (size_t i = 0; i < THREADS; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, use, c), 0);
-    for (size_t i = 0; i < THREADS; i++) {
-        void *wrong = c;
-
-        assert_int_equal(pthread_join(threads[i], &wrong), 0);
-        assert_null(wrong);
-    }
-    assert_in_range(stats_of(c).entries, 1, 7);
-    assert_in_range(stats_of(c).fresh, 1, THREADS * ROUNDS);
-    breaker_cache_close(&c);
-}
-
 #define CASE(name) \
     cmocka_unit_test_setup_teardown(name, stage_open, stage_close)
 
@@ -610,16 +260,8 @@ main(void)
         CASE(one_hash_for_two_keys_gives_no_foreign_answer),
         CASE(the_oldest_make_room),
         CASE(octets_are_bounded),
-        CASE(processes_share_it),
-        CASE(nobody_waits_long_for_another_process),
-        CASE(a_damaged_file_is_set_aside),
-        CASE(damage_under_way_is_survived),
-        CASE(somebody_elses_file_is_left_alone),
-        CASE(a_cache_that_cannot_be_used_is_empty),
-        CASE(a_new_file_is_its_owners_alone),
         CASE(bad_arguments_are_refused),
         CASE(it_stands_in_for_errors_only),
-        CASE(threads_share_it),
     };
 
     return cmocka_run_group_tests_name("cache", tests, NULL, NULL);
