@@ -70,21 +70,29 @@ a_full_queue_drops_the_oldest_and_counts(void **state)
     assert_string_equal(line, "REPORTQ llm 0 - failure 76");
 }
 
+/* The service is in shared memory, and the daemon there to be told. */
 static void
-close_waits_until_all_is_told(void **state)
+decide_from_memory(struct stage *s)
 {
-    struct stage *s = *state;
-    struct breaker_permit p;
-
-    s->shm = shm_new(s->dir);
     struct bk_acquire first = {.name = "llm", .name_len = 3, .attempt = 1};
     struct bk_acquired ignored;
+
+    s->shm = shm_new(s->dir);
     assert_int_equal(
         bk_fleet_acquire(shm_fleet(s->shm), shm_now(), &first, &ignored),
         BK_OK);
     shm_publish(s->shm);
     talk_begin(s);
     stage_open(s, BREAKER_MODE_AUTO, 0, 2000);
+}
+
+static void
+close_waits_until_all_is_told(void **state)
+{
+    struct stage *s = *state;
+    struct breaker_permit p;
+
+    decide_from_memory(s);
     for (int i = 0; i < 10; i++) {
         assert_int_equal(breaker_acquire_name(s->b, "llm", &p),
                          BREAKER_ALLOWED);
@@ -107,15 +115,7 @@ decisions_from_memory_are_told_once_a_second(void **state)
     uint32_t calls = 0;
     int64_t began = mono_ns();
 
-    s->shm = shm_new(s->dir);
-    struct bk_acquire first = {.name = "llm", .name_len = 3, .attempt = 1};
-    struct bk_acquired ignored;
-    assert_int_equal(
-        bk_fleet_acquire(shm_fleet(s->shm), shm_now(), &first, &ignored),
-        BK_OK);
-    shm_publish(s->shm);
-    talk_begin(s);
-    stage_open(s, BREAKER_MODE_AUTO, 0, 2000);
+    decide_from_memory(s);
     assert_int_equal(breaker_ping(s->b, NULL), 0);
     while (mono_ns() - began < 2500 * BK_NS_PER_MS) {
         assert_int_equal(breaker_acquire_name(s->b, "llm", &p),
